@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Millicores, Milliseconds, PodKey, WorkloadName};
+use crate::{Bytes, Millicores, Milliseconds, PodKey, ServiceName, WorkloadName};
 
 /// What the scheduler needs to know of a pod that is to be placed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct PodRequest {
     pub uid: String,
     /// What owns it, where known.
     pub workload: Option<WorkloadName>,
+    /// The service it will answer for, where its labels tell (`app` label and namespace).
+    pub service: Option<ServiceName>,
     /// Sum of its containers' CPU requests; `None` when no container has one.
     pub cpu_request_millicores: Option<Millicores>,
     /// Sum of its containers' memory requests; `None` when no container has one.
