@@ -1,0 +1,172 @@
+//! Latency of a service on a node: a service's own time, the node's queue, and what is left.
+//!
+//! Formula: `ln T = base + service + node + c1 q(u, k) + c2 q(u, 1) - c3 ln(speed) + c4 ln(1 + rate)`, `q` the M/G/k wait of
+//! [`queueing`] for all cores and for one (a thread that shares its core), with `c >= 0` drawn to 1, 0, 1 and 0;
+//! services and nodes are offsets drawn to zero. So the latency
+//! never falls with load. The part of the node and the part of the service are a sum of logarithms: serving needs one
+//! table a node and one number a service.
+//!
+//! Targets are brackets, because Istio's quantiles are interpolated inside histogram buckets: a prediction inside the
+//! bucket has (almost) no loss. Each round, targets are moved to the point of their bracket next to the prediction and
+//! the squares are fitted again, which never increases the interval loss.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+use wattle_contract::{NodeName, ServiceName};
+
+use crate::dataset::{Bracket, LatencyRow};
+use crate::features::NodeFeatures;
+use crate::linear::{Term, bounded};
+use crate::prior::queueing;
+use crate::residual::Residual;
+
+/// How much of a target is the interpolated value rather than the nearest point of its bracket.
+const INTERPOLATED: f64 = 0.25;
+/// Coefficients beside the offsets, and where they are drawn to.
+const TERMS: usize = 4;
+const DRAWN_TO: [f64; TERMS] = [1.0, 0.0, 1.0, 0.0];
+/// Rounds of moving targets inside brackets.
+const ROUNDS: usize = 30;
+
+/// Which quantile of latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantile {
+    /// The median.
+    P50,
+    /// The 95th percentile.
+    P95,
+}
+
+impl Quantile {
+    /// Gives the bracket of this quantile in a row.
+    #[must_use]
+    pub const fn of(self, row: &LatencyRow) -> Option<Bracket> {
+        match self {
+            Self::P50 => row.p50,
+            Self::P95 => row.p95,
+        }
+    }
+}
+
+/// What was learnt about one quantile of latency. Units: logarithms of milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyModel {
+    /// Where an unknown service stands.
+    pub base: f64,
+    /// Offsets of services.
+    pub services: BTreeMap<ServiceName, f64>,
+    /// Offsets of nodes.
+    pub nodes: BTreeMap<NodeName, f64>,
+    /// Coefficients of the node's queue, of one core's queue, of slowness and of the service's rate; never negative.
+    pub terms: [f64; TERMS],
+    /// What trees add; `None` when they did not help.
+    pub residual: Option<Residual>,
+    /// Half-width of the 90 % interval.
+    pub margin: f64,
+    /// Rows it was learnt from.
+    pub rows: usize,
+}
+
+fn terms_of(features: &NodeFeatures, rate: f64) -> [f64; TERMS] {
+    let u = features.utilisation();
+    [queueing(u, features.capacity_cores()), queueing(u, 1.0), -features.speed().ln(), rate]
+}
+
+impl LatencyModel {
+    /// Fits offsets and coefficients; `None` without rows.
+    #[must_use]
+    pub fn fit(rows: &[&LatencyRow], quantile: Quantile) -> Option<Self> {
+        let rows: Vec<(&LatencyRow, Bracket)> = rows.iter().filter_map(|row| Some((*row, quantile.of(row)?))).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let mut model = Self { terms: DRAWN_TO, rows: rows.len(), ..Self::default() };
+        let mut targets: Vec<f64> = rows.iter().map(|(_, bracket)| bracket.mid).collect();
+        model.base = crate::score::mean(targets.iter().copied()).unwrap_or(0.0);
+        for _ in 0..ROUNDS {
+            model.refit(&rows, &targets);
+            for (target, (row, bracket)) in targets.iter_mut().zip(&rows) {
+                *target = moved(*bracket, model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate));
+            }
+        }
+        Some(model)
+    }
+
+    fn refit(&mut self, rows: &[(&LatencyRow, Bracket)], targets: &[f64]) {
+        let left = |model: &Self| -> Vec<f64> {
+            rows.iter()
+                .zip(targets)
+                .map(|((row, _), target)| target - model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate))
+                .collect()
+        };
+        let mut x = Array2::ones((rows.len(), TERMS + 1));
+        for (mut line, (row, _)) in x.rows_mut().into_iter().zip(rows) {
+            for (cell, value) in line.iter_mut().skip(1).zip(terms_of(&row.features, row.rate)) {
+                *cell = value;
+            }
+        }
+        let y: Vec<f64> = left(self)
+            .iter()
+            .zip(x.rows())
+            .map(|(left, line)| {
+                left + self.base + line.iter().skip(1).zip(self.terms).map(|(value, c)| value * c).sum::<f64>()
+            })
+            .collect();
+        let mut terms = vec![Term { prior: self.base, pull: 1e-3, free: true }];
+        terms.extend(DRAWN_TO.map(|prior| Term { prior, pull: 0.5, free: false }));
+        let fitted = bounded(x.view(), &y, &terms);
+        self.base = fitted[0];
+        self.terms.copy_from_slice(&fitted[1..]);
+        let service_left = left(self);
+        shift(&mut self.services, rows.iter().map(|(row, _)| &row.service).zip(&service_left), 1.0);
+        let node_left = left(self);
+        shift(&mut self.nodes, rows.iter().map(|(row, _)| &row.node).zip(&node_left), 5.0);
+    }
+
+    /// Gives the part of the node: queue, slowness and its offset.
+    #[must_use]
+    pub fn node_part(&self, node: &NodeName, features: &NodeFeatures) -> f64 {
+        let trees = self.residual.as_ref().map_or(0.0, |residual| residual.at(features.values()));
+        let own: f64 = terms_of(features, 0.0).iter().zip(self.terms).map(|(value, c)| value * c).sum();
+        self.nodes.get(node).copied().unwrap_or(0.0) + own + trees
+    }
+
+    /// Gives the part of the service: its own time and its rate.
+    #[must_use]
+    pub fn service_part(&self, service: Option<&ServiceName>, rate: f64) -> f64 {
+        let offset = service.and_then(|service| self.services.get(service)).copied().unwrap_or(0.0);
+        self.base + offset + self.terms[3] * rate
+    }
+
+    /// Gives the logarithm of the predicted milliseconds.
+    #[must_use]
+    pub fn ln_ms(&self, service: Option<&ServiceName>, node: &NodeName, features: &NodeFeatures, rate: f64) -> f64 {
+        self.service_part(service, rate) + self.node_part(node, features)
+    }
+}
+
+/// Moves a target to where its bracket is nearest to the prediction, but a little toward the interpolated value.
+#[must_use]
+pub(crate) fn moved(bracket: Bracket, predicted: f64) -> f64 {
+    INTERPOLATED * bracket.mid + (1.0 - INTERPOLATED) * predicted.clamp(bracket.low, bracket.high)
+}
+
+/// Moves every group's offset by the mean of what is left in it, shrunk as if `pull` rows had nothing left.
+fn shift<'a, K: Clone + Ord + 'a>(
+    offsets: &mut BTreeMap<K, f64>,
+    left: impl Iterator<Item = (&'a K, &'a f64)>,
+    pull: f64,
+) {
+    let mut sums: BTreeMap<&K, (f64, f64)> = BTreeMap::new();
+    for (group, left) in left {
+        let entry = sums.entry(group).or_default();
+        *entry = (entry.0 + left, entry.1 + 1.0);
+    }
+    for (group, (sum, count)) in sums {
+        let offset = offsets.entry(group.clone()).or_default();
+        *offset = (sum + count * *offset) / (count + pull);
+    }
+}

@@ -1,0 +1,303 @@
+//! Serving: a model compiled to one small table a node, so that scoring a placement is a few look-ups.
+//!
+//! Compiling happens off the request path, whenever a snapshot or a model is new. A table holds 51 points of
+//! utilisation from 0 to 1.25, read by linear interpolation; beyond its end it goes on as steeply as it ended, so that
+//! overload is never cheap. A node without measured use or capacity, or of which no layer knows anything, has no
+//! prediction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use wattle_contract::{
+    ClusterSnapshot, Joules, Millicores, Milliseconds, NodeName, NodeWindow, PodRequest, ServiceName, Watts,
+    WorkloadName,
+};
+
+use crate::Error;
+use crate::artifact::Artifact;
+use crate::features::{NodeFeatures, extract};
+use crate::power::Layer;
+
+const POINTS: usize = 51;
+const STEP: f64 = 0.025;
+
+/// A value and the bounds that hold the truth nine times in ten.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval<T> {
+    /// Lower bound.
+    pub low: T,
+    /// The prediction.
+    pub mid: T,
+    /// Upper bound.
+    pub high: T,
+}
+
+/// A loaded model.
+#[derive(Clone, Debug)]
+pub struct Predictor {
+    artifact: Artifact,
+    id: String,
+}
+
+impl Predictor {
+    /// Loads a model.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] when it was trained on other features, [`Error::Malformed`] when a number is not finite.
+    pub fn new(artifact: &Artifact) -> Result<Self, Error> {
+        artifact.check()?;
+        Ok(Self { id: artifact.id()?, artifact: artifact.clone() })
+    }
+
+    /// Gives the identity of the model: the SHA-256 of its file, as hex.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Gives the model.
+    #[must_use]
+    pub const fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+
+    /// Compiles tables for the nodes of a snapshot.
+    #[must_use]
+    pub fn compile(&self, snapshot: &ClusterSnapshot) -> Predictions {
+        let services = Arc::new(self.services(snapshot));
+        let mut nodes = Vec::with_capacity(snapshot.window.nodes.len());
+        let mut index = HashMap::with_capacity(snapshot.window.nodes.len());
+        for node in &snapshot.window.nodes {
+            if let Some(prediction) = self.node(node, &services) {
+                index.insert(node.node.clone(), nodes.len());
+                nodes.push(prediction);
+            }
+        }
+        Predictions { nodes, index, usage: usage(snapshot), per_request: per_request(snapshot) }
+    }
+
+    fn node(&self, node: &NodeWindow, services: &Arc<Services>) -> Option<NodePrediction> {
+        let features = extract(node, Millicores::ZERO)?;
+        let power = self.power_table(node, &features);
+        let latency = self.artifact.p95.as_ref().map(|model| {
+            let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u)));
+            table.rising();
+            (table, model.margin as f32)
+        });
+        (power.is_some() || latency.is_some()).then(|| NodePrediction {
+            utilisation: features.utilisation(),
+            capacity_millicores: features.capacity_cores() * 1000.0,
+            power,
+            latency,
+            services: Arc::clone(services),
+        })
+    }
+
+    fn power_table(&self, node: &NodeWindow, features: &NodeFeatures) -> Option<PowerTable> {
+        let model = self.artifact.power.as_ref()?;
+        let (curve, layer) = model.curve(&node.node, &node.machine)?;
+        let mut table = Table::of(|u| model.watts(&curve, &features.at(u)));
+        table.rising();
+        let margin = model.margin_of(layer, &node.machine);
+        let slope = model.slope_margin * curve.scale;
+        // A slope that was not measured on this node is no surer than its level.
+        let relative = if layer == Layer::Node { 0.0 } else { margin };
+        Some(PowerTable { table, margin: margin as f32, slope: slope as f32, relative: relative as f32, layer })
+    }
+
+    fn services(&self, snapshot: &ClusterSnapshot) -> Services {
+        let Some(model) = &self.artifact.p95 else { return Services::default() };
+        let mut rates: BTreeMap<&ServiceName, (f64, f64)> = BTreeMap::new();
+        for window in &snapshot.window.services {
+            let entry = rates.entry(&window.service).or_default();
+            *entry = (entry.0 + crate::features::extract_service(Some(window)), entry.1 + 1.0);
+        }
+        let mut known = HashMap::new();
+        for service in model.services.keys() {
+            let rate = rates.get(service).map_or(0.0, |(sum, count)| sum / count);
+            known.insert(service.clone(), model.service_part(Some(service), rate));
+        }
+        let typical = crate::score::mean(known.values().copied());
+        Services { known, typical }
+    }
+}
+
+/// The part of latency that is the service's own, logarithms of milliseconds.
+#[derive(Debug, Default)]
+struct Services {
+    known: HashMap<ServiceName, f64>,
+    typical: Option<f64>,
+}
+
+/// What such pods really use: measured use of each workload per pod.
+fn usage(snapshot: &ClusterSnapshot) -> HashMap<WorkloadName, Millicores> {
+    let mut pods: HashMap<&WorkloadName, f64> = HashMap::new();
+    for placement in &snapshot.placements {
+        if let Some(workload) = &placement.workload {
+            *pods.entry(workload).or_default() += 1.0;
+        }
+    }
+    let mut used: HashMap<WorkloadName, Millicores> = HashMap::new();
+    for window in &snapshot.window.services {
+        if let Some(cpu) = window.cpu_used_millicores {
+            *used.entry(workload_of(&window.service)).or_default() += cpu;
+        }
+    }
+    used.into_iter().filter_map(|(name, cpu)| Some((name.clone(), cpu / *pods.get(&name)?))).collect()
+}
+
+/// What one request of each service uses, in millicore-seconds.
+fn per_request(snapshot: &ClusterSnapshot) -> HashMap<ServiceName, f64> {
+    let mut sums: HashMap<&ServiceName, (f64, f64)> = HashMap::new();
+    for window in &snapshot.window.services {
+        if let Some(cpu) = window.cpu_used_millicores.filter(|_| window.requests_per_second > 0.0) {
+            let entry = sums.entry(&window.service).or_default();
+            *entry = (entry.0 + cpu.get(), entry.1 + window.requests_per_second);
+        }
+    }
+    sums.into_iter().map(|(service, (cpu, rate))| (service.clone(), cpu / rate)).collect()
+}
+
+/// Gives the workload that a service stands for by custom: the first label of its host.
+fn workload_of(service: &ServiceName) -> WorkloadName {
+    service.as_str().split('.').next().unwrap_or_default().into()
+}
+
+/// Predictions for one snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Predictions {
+    nodes: Vec<NodePrediction>,
+    index: HashMap<NodeName, usize>,
+    usage: HashMap<WorkloadName, Millicores>,
+    per_request: HashMap<ServiceName, f64>,
+}
+
+impl Predictions {
+    /// Gives a node's; `None` when nothing can be predicted for it.
+    #[must_use]
+    pub fn node(&self, node: &NodeName) -> Option<&NodePrediction> {
+        self.index.get(node).map(|at| &self.nodes[*at])
+    }
+
+    /// Walks all of them, in the order of the snapshot.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &NodePrediction> {
+        self.nodes.iter()
+    }
+
+    /// Gives what such a pod really uses: measured use of its workload per pod, else its request.
+    #[must_use]
+    pub fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
+        let by_service = || self.usage.get(&workload_of(pod.service.as_ref()?));
+        let measured = pod.workload.as_ref().and_then(|workload| self.usage.get(workload)).or_else(by_service);
+        measured.copied().or(pod.cpu_request_millicores)
+    }
+
+    /// Gives the energy that one more request a second to a service costs on a node; `None` when unknown.
+    ///
+    /// Formula: added watts of the processor use of one request a second, over one request a second.
+    #[must_use]
+    pub fn joules_per_request(&self, node: &NodeName, service: &ServiceName) -> Option<Interval<Joules>> {
+        let cpu = Millicores::new(*self.per_request.get(service)?)?;
+        let Interval { low, mid, high } = self.node(node)?.added_watts(cpu)?;
+        Some(Interval { low: Joules::new(low.get())?, mid: Joules::new(mid.get())?, high: Joules::new(high.get())? })
+    }
+}
+
+/// What is predicted of one node.
+#[derive(Clone, Debug)]
+pub struct NodePrediction {
+    utilisation: f64,
+    capacity_millicores: f64,
+    power: Option<PowerTable>,
+    latency: Option<(Table, f32)>,
+    services: Arc<Services>,
+}
+
+#[derive(Clone, Debug)]
+struct PowerTable {
+    table: Table,
+    /// Half-width of the interval of a power, as a share of it.
+    margin: f32,
+    /// Half-width of the interval of a difference, watts per utilisation.
+    slope: f32,
+    /// The same as a share of the difference.
+    relative: f32,
+    layer: Layer,
+}
+
+impl NodePrediction {
+    /// Gives the utilisation with extra load. Range: 0 and above; above 1 means overload.
+    #[must_use]
+    pub fn utilisation(&self, extra: Millicores) -> Option<f64> {
+        Some(self.utilisation + extra.get().max(0.0) / self.capacity_millicores)
+    }
+
+    /// Gives the power with extra load.
+    #[must_use]
+    pub fn watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
+        let power = self.power.as_ref()?;
+        let mid = power.table.at(self.utilisation(extra)?);
+        let half = mid * f64::from(power.margin);
+        Some(Interval { low: Watts::new((mid - half).max(0.0))?, mid: Watts::new(mid)?, high: Watts::new(mid + half)? })
+    }
+
+    /// Gives the power that extra load adds; never negative, and never less for more load.
+    #[must_use]
+    pub fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
+        let power = self.power.as_ref()?;
+        let after = self.utilisation(extra)?;
+        let mid = (power.table.at(after) - power.table.at(self.utilisation)).max(0.0);
+        let half = f64::from(power.slope) * (after - self.utilisation) + f64::from(power.relative) * mid;
+        Some(Interval { low: Watts::new((mid - half).max(0.0))?, mid: Watts::new(mid)?, high: Watts::new(mid + half)? })
+    }
+
+    /// Gives the 95th percentile latency of a service on this node with extra load.
+    ///
+    /// Without a service it is that of a typical one; `None` for a service that the model has never seen.
+    #[must_use]
+    pub fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
+        let (table, margin) = self.latency.as_ref()?;
+        let own = match service {
+            Some(service) => *self.services.known.get(service)?,
+            None => self.services.typical?,
+        };
+        let mid = own + table.at(self.utilisation(extra)?);
+        let ms = |ln: f64| Milliseconds::new(ln.min(40.0).exp());
+        let margin = f64::from(*margin);
+        Some(Interval { low: ms(mid - margin)?, mid: ms(mid)?, high: ms(mid + margin)? })
+    }
+
+    /// Gives the layer that its power comes from; `None` without a prediction of power.
+    #[must_use]
+    pub fn power_layer(&self) -> Option<Layer> {
+        self.power.as_ref().map(|power| power.layer)
+    }
+}
+
+/// Values at every `STEP` of utilisation.
+#[derive(Clone, Debug)]
+struct Table([f32; POINTS]);
+
+impl Table {
+    fn of(value: impl Fn(f64) -> f64) -> Self {
+        let mut points = [0.0; POINTS];
+        for (at, point) in points.iter_mut().enumerate() {
+            *point = value(at as f64 * STEP) as f32;
+        }
+        Self(points)
+    }
+
+    /// Lifts every point to the one before it, where rounding or a table's grid would let it fall.
+    fn rising(&mut self) {
+        for at in 1..POINTS {
+            self.0[at] = self.0[at].max(self.0[at - 1]);
+        }
+    }
+
+    fn at(&self, utilisation: f64) -> f64 {
+        let place = utilisation.max(0.0) / STEP;
+        let below = (place as usize).min(POINTS - 2);
+        let (low, high) = (f64::from(self.0[below]), f64::from(self.0[below + 1]));
+        low + (high - low) * (place - below as f64)
+    }
+}
