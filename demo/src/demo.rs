@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -33,6 +34,9 @@ const USER_DEADLINE: Duration = Duration::from_secs(10);
 /// Everything has ended this long after shutdown, or is left behind.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 
+/// More requests per second than this are a mistake.
+const MAX_RATE: f64 = 10_000.0;
+
 /// How many requests the host takes at a time when its own energy is measured: as many as the three machines together.
 const HOST_SLOTS: u32 = 24;
 
@@ -43,12 +47,14 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The same seed gives the same arrivals and service times.
     pub seed: u64,
-    /// Mean requests per second of the users; each causes about five calls. Range: above 0.
+    /// Mean requests per second of the users; each causes about five calls. Range: above 0, at most 10000.
     pub rate: f64,
     /// The scheduler extender that is asked where pods go.
     pub extender: SocketAddr,
-    /// Between two placements.
+    /// Between two placements. Range: above 0.
     pub place_every: Duration,
+    /// Between taking a pod out of the endpoints and stopping it: proxies must have read of it.
+    pub leave: Duration,
     /// Where energy figures come from.
     pub energy: Energy,
     /// Pods listen on ports from here on; on any free port when `None`.
@@ -59,8 +65,28 @@ impl Config {
     /// Gives the usual demo: 50 requests per second, a placement every 4 s, simulated energy.
     #[must_use]
     pub const fn new(data_dir: PathBuf, extender: SocketAddr) -> Self {
-        let place_every = Duration::from_secs(4);
-        Self { data_dir, seed: 1, rate: 50.0, extender, place_every, energy: Energy::Simulated, first_port: None }
+        Self {
+            data_dir,
+            seed: 1,
+            rate: 50.0,
+            extender,
+            place_every: Duration::from_secs(4),
+            leave: Duration::from_secs(3),
+            energy: Energy::Simulated,
+            first_port: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if !(self.rate > 0.0 && self.rate <= MAX_RATE) {
+            let expected = "requests per second above 0, at most 10000";
+            return Err(Error::Setting { setting: "rate", value: self.rate.to_string(), expected });
+        }
+        if self.place_every.is_zero() {
+            let expected = "a span above zero";
+            return Err(Error::Setting { setting: "place_every", value: "zero".to_owned(), expected });
+        }
+        Ok(())
     }
 }
 
@@ -144,7 +170,7 @@ pub struct Inbound {
 }
 
 /// What the demo has done so far.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// Requests that users sent.
     pub requests_sent: u64,
@@ -180,6 +206,7 @@ impl Demo {
         events: mpsc::Sender<Event>,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
+        config.check()?;
         let now = Instant::now();
         let (nodes, sources, rapl) = hardware(&config.energy, now)?;
         let (expected, got) = (sources.len(), listeners.exporters.len());
@@ -187,7 +214,7 @@ impl Demo {
             return Err(Error::Listeners { expected, got });
         }
 
-        let tasks = TaskTracker::new();
+        let (tasks, end) = (TaskTracker::new(), CancellationToken::new());
         let mut pods = Pods {
             nodes: nodes.clone(),
             mesh: MeshFolder::new(&config.data_dir),
@@ -195,7 +222,8 @@ impl Demo {
             seed: config.seed,
             events,
             tasks: tasks.clone(),
-            shutdown: shutdown.clone(),
+            leave: config.leave,
+            end: end.clone(),
             running: BTreeMap::new(),
             started: BTreeMap::new(),
         };
@@ -209,7 +237,8 @@ impl Demo {
         let (load_generator, outbound) = pods.load_generator().await?;
         base.push(load_generator);
 
-        let addresses = serve_exporters(&tasks, &config.energy, sources, listeners.exporters, &shutdown);
+        let mut addresses = serve_exporters(&tasks, &config.energy, sources, listeners.exporters, &shutdown);
+        addresses.push(("users".to_owned(), outbound));
         let background = |task| tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
         for node in &nodes {
             background(Box::pin(Arc::clone(node).run()) as Task);
@@ -220,7 +249,12 @@ impl Demo {
         let counts = Arc::new(Counts::default());
         let outbound = Client::new(outbound, USER_DEADLINE);
         let load = Load { outbound, rate: config.rate, seed: config.seed, counts: Arc::clone(&counts) };
-        tasks.spawn(load.run(tasks.clone(), shutdown.clone()));
+        let stop_sending = shutdown.clone();
+        tasks.spawn(async move {
+            // Held for the case that this task is dropped: applications never outlive their users.
+            let _end = end.drop_guard();
+            load.run(stop_sending).await;
+        });
         let (mesh, placements) = (pods.mesh.clone(), Arc::new(AtomicU64::new(0)));
         let extender = Extender::new(config.extender);
         let placer = Placer { pods, extender, every: config.place_every, placements: Arc::clone(&placements) };
@@ -255,13 +289,16 @@ impl Demo {
         self.mesh.files()
     }
 
-    /// Gives what listens where, for a banner: the energy exporters.
+    /// Gives what listens where, for a banner: the energy exporters (`exporter-node-a`; [`Energy::describe`] says of what)
+    /// and the users' own proxy (`users`), through which anyone can send a request with a `Host` of the mesh.
     #[must_use]
     pub fn listeners(&self) -> Vec<(String, SocketAddr)> {
         self.listeners.clone()
     }
 
     /// Waits for everything to end, after the shutdown token has been cancelled; at most 5 s.
+    ///
+    /// Users stop first and have up to 2 s for their last answers, so the proxies should outlive this call.
     pub async fn join(self) {
         self.tasks.close();
         if tokio::time::timeout(END_DEADLINE, self.tasks.wait()).await.is_err() {
@@ -301,7 +338,8 @@ fn serve_exporters(
     let mut addresses = Vec::new();
     for ((source, listener), (node, what)) in sources.into_iter().zip(listeners).zip(energy.describe()) {
         if let Ok(address) = listener.local_addr() {
-            addresses.push((format!("energy exporter {node} ({what})"), address));
+            tracing::info!(node.name = %node, %address, energy = what, "energy exporter listens");
+            addresses.push((format!("exporter-{node}"), address));
         }
         tasks.spawn(exporter::serve(listener, source, shutdown.clone()));
     }

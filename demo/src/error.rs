@@ -6,6 +6,16 @@ use std::path::PathBuf;
 /// What can keep the demo from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A setting that nothing can be done with.
+    #[error("demo setting {setting} is {value}, expected {expected}")]
+    Setting {
+        /// Which one.
+        setting: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it can be.
+        expected: &'static str,
+    },
     /// No port for a pod.
     #[error("could not bind a port on 127.0.0.1 for a demo pod (tried {tried}); choose another first port")]
     Bind {
@@ -47,6 +57,7 @@ impl Error {
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
+            Self::Setting { .. } => "setting",
             Self::Bind { .. } => "bind",
             Self::WriteMesh { .. } => "write_mesh",
             Self::Listeners { .. } => "listeners",

@@ -253,9 +253,12 @@ mod tests {
         }
     }
 
-    /// Metric name to its help, type and label names, and the names in their order.
-    fn shape(text: &str) -> (BTreeMap<String, (String, String, BTreeSet<String>)>, Vec<String>) {
-        let (mut metrics, mut order) = (BTreeMap::<_, (String, String, BTreeSet<String>)>::new(), Vec::new());
+    /// Metric name to its help, type and label names.
+    type Shape = BTreeMap<String, (String, String, BTreeSet<String>)>;
+
+    /// Gives all metrics, and their names in their order.
+    fn shape(text: &str) -> (Shape, Vec<String>) {
+        let (mut metrics, mut order) = (Shape::new(), Vec::new());
         for line in text.lines() {
             let (comment, rest) = (line.get(..7).unwrap_or(""), line.get(7..).unwrap_or(""));
             match comment {

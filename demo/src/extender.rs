@@ -75,9 +75,9 @@ impl Extender {
         if !filtered.error.is_empty() {
             return Err(AskError::Refused(filtered.error));
         }
-        // Like kube-scheduler: a node that was not asked about is no candidate.
-        let mut passed = filtered.node_names.unwrap_or_default();
-        passed.retain(|node| nodes.contains(node));
+        // A node that was not asked about is no candidate, and our order is kept: it decides between equals.
+        let named = filtered.node_names.unwrap_or_default();
+        let passed: Vec<NodeName> = nodes.iter().filter(|node| named.contains(node)).cloned().collect();
         if passed.is_empty() {
             return Ok(Vec::new());
         }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// More unanswered requests than this are not sent but counted as failed: a wedged cluster must not fill the memory.
 const MAX_IN_FLIGHT: usize = 1024;
+
+/// After shutdown, requests in flight have this long to be answered.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// The largest value of [`swing`].
 const MAX_SWING: f64 = 1.7;
@@ -59,12 +61,17 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Sends until shutdown; requests still in flight then belong to `tasks`.
-    pub(crate) async fn run(self, tasks: TaskTracker, shutdown: CancellationToken) {
+    /// Sends until shutdown, then gives the requests in flight some time to end.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
         if shutdown.run_until_cancelled(self.wait_for_frontend()).await.is_none() {
             return;
         }
-        shutdown.run_until_cancelled(self.send(&tasks, &shutdown)).await;
+        let in_flight = TaskTracker::new();
+        shutdown.run_until_cancelled(self.send(&in_flight)).await;
+        in_flight.close();
+        if tokio::time::timeout(LAST_ANSWERS, in_flight.wait()).await.is_err() {
+            tracing::warn!(requests = in_flight.len(), "demo requests are still unanswered at the end");
+        }
     }
 
     async fn wait_for_frontend(&self) {
@@ -81,9 +88,8 @@ impl Load {
         }
     }
 
-    async fn send(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
+    async fn send(&self, in_flight: &TaskTracker) {
         let mut random = StdRng::seed_from_u64(self.seed);
-        let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
         let start = Instant::now();
         let mut next = 0.0;
         loop {
@@ -96,15 +102,13 @@ impl Load {
             let request = pick(random.random());
             let counts = Arc::clone(&self.counts);
             counts.sent.fetch_add(1, Ordering::Relaxed);
-            let Ok(permit) = Arc::clone(&in_flight).try_acquire_owned() else {
+            if in_flight.len() >= MAX_IN_FLIGHT {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
                 continue;
-            };
-            let (outbound, shutdown) = (self.outbound.clone(), shutdown.clone());
-            tasks.spawn(async move {
-                let _permit = permit;
-                // What shutdown cuts off has not failed.
-                if let Some(Err(reason)) = shutdown.run_until_cancelled(ask(&outbound, request)).await {
+            }
+            let outbound = self.outbound.clone();
+            in_flight.spawn(async move {
+                if let Err(reason) = ask(&outbound, request).await {
                     counts.failed.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(path = request.path, reason, "demo request failed");
                 }

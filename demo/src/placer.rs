@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use wattle_contract::{Decision, NodeName, PodKey};
 
@@ -26,7 +27,7 @@ const MAX_EXTRA: usize = 6;
 const GROWING: [&str; 4] = ["search", "recommendation-v1", "reservation", "profile"];
 
 /// One pod that was placed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Placement {
     /// The pod.
     pub pod: PodKey,

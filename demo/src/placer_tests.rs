@@ -62,7 +62,8 @@ async fn placer(extender: Extender) -> Given {
         seed: 7,
         events: sender,
         tasks: TaskTracker::new(),
-        shutdown: CancellationToken::new(),
+        leave: Duration::ZERO,
+        end: CancellationToken::new(),
         running: Default::default(),
         started: Default::default(),
     };

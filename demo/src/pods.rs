@@ -26,9 +26,6 @@ use crate::service::{CPU_REQUEST_MILLICORES, NAMESPACE, Workload};
 /// A pod's own calls to other services end within this.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Between taking a pod out of the endpoints and stopping it: proxies must have read of it.
-const LEAVE: Duration = Duration::from_secs(3);
-
 /// Ports tried one after the other from a given first one.
 const PORT_RANGE: u16 = 400;
 
@@ -45,7 +42,10 @@ pub(crate) struct Pods {
     pub(crate) seed: u64,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tasks: TaskTracker,
-    pub(crate) shutdown: CancellationToken,
+    /// Between taking a pod out of the endpoints and stopping it.
+    pub(crate) leave: Duration,
+    /// Ends all applications.
+    pub(crate) end: CancellationToken,
     pub(crate) running: BTreeMap<PodKey, RunningPod>,
     pub(crate) started: BTreeMap<&'static str, u32>,
 }
@@ -81,7 +81,7 @@ impl Pods {
         let (outbound_address, inbound_address, application) = (outbound_address?, inbound_address?, application?);
 
         node.start_pod(&pod);
-        let stop = self.shutdown.child_token();
+        let stop = self.end.child_token();
         let app = App {
             pod: pod.clone(),
             workload,
@@ -126,9 +126,9 @@ impl Pods {
         let Some(RunningPod { entry, stop }) = self.running.remove(pod) else { return Ok(()) };
         self.publish().await?;
         let node = self.nodes.iter().find(|node| *node.name() == entry.node).cloned();
-        let (events, shutdown) = (self.events.clone(), self.shutdown.clone());
-        self.tasks.spawn(shutdown.run_until_cancelled_owned(async move {
-            tokio::time::sleep(LEAVE).await;
+        let (events, leave, end) = (self.events.clone(), self.leave, self.end.clone());
+        self.tasks.spawn(end.run_until_cancelled_owned(async move {
+            tokio::time::sleep(leave).await;
             if let Some(node) = node {
                 node.end_pod(&entry.pod);
             }

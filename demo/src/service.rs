@@ -181,7 +181,7 @@ mod tests {
         let Some(facts) = crate::corpus::read("hotelres-facts/hotelres.json") else { return };
         let facts: serde_json::Value = serde_json::from_str(&facts).expect("JSON");
 
-        let business: Vec<_> = facts["services"]["business"].as_array().expect("a list").iter().collect();
+        let business = facts["services"]["business"].as_array().expect("a list");
         for (name, endpoint) in facts["endpoints"].as_object().expect("endpoints") {
             let request = REQUESTS.iter().find(|request| endpoint["path"] == request.path).expect("the same endpoint");
             assert_eq!(endpoint["share"].as_f64(), Some(request.share), "{name}");
