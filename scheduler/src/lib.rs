@@ -1,1 +1,36 @@
-//! wattle-scheduler
+//! Decides which node a pod should go to, and says why.
+//!
+//! ```text
+//! snapshots ─┐                       kube-scheduler ──► filter, prioritize ──► scores 0..10
+//! model ─────┼─► compile ─► View ─┐                              │
+//!            │  (off the request  ├─► decide ─► Candidate ───────┤
+//! bindings ──┴─► Assumed ─────────┘  path)                       └─► Decision ─► /explain, records
+//! ```
+//!
+//! A request is parsed once, looked up in the newest [`view::View`], and answered from memory: no database, no network,
+//! no waiting. The decision itself ([`decide::decide`]) is a pure function of the view, the assumed pods, the policy and
+//! the pod. What is unknown is neutral and said so; the extender never blocks scheduling because of its own trouble.
+
+pub mod assume;
+mod compile;
+mod config;
+pub mod decide;
+mod error;
+pub mod explain;
+mod extender;
+mod follow;
+mod metrics;
+pub mod normalize;
+pub mod pod;
+pub mod predict;
+mod record;
+mod scheduler;
+pub mod score;
+mod tls;
+pub mod view;
+pub mod wire;
+
+pub use config::{Clock, Config, TlsFiles};
+pub use error::Error;
+pub use follow::follow_snapshots;
+pub use scheduler::Scheduler;

@@ -1,0 +1,144 @@
+//! Pods that are on a node and not yet in its measurements.
+//!
+//! Between a binding and the first window that began after it, the node looks as empty as before: without this overlay
+//! a burst of pods would all go to the same node. An entry ends when the node's measurements include the pod, when the
+//! pod is gone, or after a time, whichever is first.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use wattle_contract::{Millicores, NodeName, PodKey, Timestamp};
+
+use crate::view::View;
+
+/// The overlay of assumed pods.
+#[derive(Debug, Default)]
+pub struct Assumed {
+    pods: HashMap<PodKey, AssumedPod>,
+    nodes: HashMap<NodeName, Load>,
+}
+
+/// One pod that is assumed to be on a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AssumedPod {
+    /// The node.
+    pub node: NodeName,
+    /// The pod's unique id; empty when unknown.
+    pub uid: String,
+    /// What it is expected to use.
+    pub cpu: Millicores,
+    /// Since when it is there.
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    pods: usize,
+    cpu: Millicores,
+}
+
+impl Assumed {
+    /// Gives the processor use that is assumed on a node.
+    #[must_use]
+    pub fn on(&self, node: &NodeName) -> Millicores {
+        self.nodes.get(node).map_or(Millicores::ZERO, |load| load.cpu)
+    }
+
+    /// Gives how many pods are assumed in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Tells whether no pod is assumed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
+    /// Adds a pod, in place of what was assumed of a pod of that name.
+    pub fn add(&mut self, pod: PodKey, assumed: AssumedPod) {
+        if self.pods.get(&pod).is_some_and(|old| old.node == assumed.node && old.uid == assumed.uid) {
+            return;
+        }
+        self.remove(&pod);
+        let load = self.nodes.entry(assumed.node.clone()).or_default();
+        load.pods += 1;
+        load.cpu += assumed.cpu;
+        self.pods.insert(pod, assumed);
+    }
+
+    /// Removes a pod that is gone.
+    pub fn remove(&mut self, pod: &PodKey) {
+        let Some(old) = self.pods.remove(pod) else { return };
+        let Some(load) = self.nodes.get_mut(&old.node) else { return };
+        load.pods -= 1;
+        load.cpu = load.cpu - old.cpu;
+        if load.pods == 0 {
+            self.nodes.remove(&old.node);
+        }
+    }
+
+    /// Removes the pods that the measurements of their node include, and those assumed for longer than `ttl`.
+    pub fn reconcile(&mut self, view: &View, now: Timestamp, ttl: Duration) {
+        let is_over =
+            |assumed: &AssumedPod| is_included(view, &assumed.node, assumed.since) || now.since(assumed.since) > ttl;
+        let over: Vec<PodKey> =
+            self.pods.iter().filter(|(_, assumed)| is_over(assumed)).map(|(pod, _)| pod.clone()).collect();
+        over.iter().for_each(|pod| self.remove(pod));
+    }
+}
+
+/// Tells whether a node's newest measurement began after a pod came to it.
+#[must_use]
+pub fn is_included(view: &View, node: &NodeName, since: Timestamp) -> bool {
+    view.nodes.get(node).is_some_and(|measured| measured.start >= since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Measured;
+
+    fn pod(node: &str, cpu: f64, since: i64) -> AssumedPod {
+        let cpu = Millicores::new(cpu).expect("finite");
+        AssumedPod { node: node.into(), uid: "u".to_owned(), cpu, since: Timestamp(since) }
+    }
+
+    fn measured(node: &str, start: i64) -> View {
+        let span = Measured { start: Timestamp(start), end: Timestamp(start + 15_000) };
+        View { nodes: HashMap::from([(node.into(), span)]), ..View::default() }
+    }
+
+    #[test]
+    fn a_pod_is_assumed_until_a_window_that_began_after_it() {
+        let mut assumed = Assumed::default();
+        assumed.add(PodKey::new("a", "1"), pod("n", 100.0, 1_000));
+        assumed.add(PodKey::new("a", "2"), pod("n", 50.0, 20_000));
+
+        assumed.reconcile(&measured("n", 0), Timestamp(16_000), Duration::from_secs(300));
+        assert_eq!(assumed.on(&"n".into()).get(), 150.0);
+
+        assumed.reconcile(&measured("n", 15_000), Timestamp(31_000), Duration::from_secs(300));
+        assert_eq!(assumed.on(&"n".into()).get(), 50.0);
+
+        assumed.reconcile(&measured("m", 30_000), Timestamp(400_000), Duration::from_secs(300));
+        assert!(assumed.is_empty());
+        assert_eq!(assumed.on(&"n".into()), Millicores::ZERO);
+    }
+
+    #[test]
+    fn a_pod_counts_once_wherever_it_was_seen() {
+        let mut assumed = Assumed::default();
+        let key = PodKey::new("a", "1");
+        assumed.add(key.clone(), pod("n", 100.0, 1_000));
+        assumed.add(key.clone(), pod("n", 100.0, 2_000));
+        assumed.add(key.clone(), pod("m", 100.0, 3_000));
+
+        assert_eq!((assumed.on(&"n".into()).get(), assumed.on(&"m".into()).get()), (0.0, 100.0));
+
+        assumed.remove(&key);
+        assumed.remove(&key);
+        assert!(assumed.is_empty());
+    }
+}

@@ -1,0 +1,96 @@
+//! Compiling the present: whenever a snapshot or a model is new, a new view, off the request path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use wattle_contract::ClusterSnapshot;
+use wattle_model::Predictor;
+
+use crate::extender::Shared;
+use crate::score::Affinity;
+use crate::view::{Compiled, Memory, View};
+
+type Snapshots = watch::Receiver<Option<Arc<ClusterSnapshot>>>;
+type Models = watch::Receiver<Option<Arc<Predictor>>>;
+
+/// How often assumed pods are looked through and the age of the data is told.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Keeps the view up to date until `shutdown`.
+pub(crate) async fn keep_compiled(
+    shared: Arc<Shared>,
+    mut snapshots: Snapshots,
+    mut models: Models,
+    shutdown: CancellationToken,
+) {
+    let mut memory = Memory::default();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut snapshots_open, mut models_open) = (true, true);
+    let mut is_new = true;
+    loop {
+        if is_new {
+            let snapshot = snapshots.borrow_and_update().clone();
+            let model = models.borrow_and_update().clone();
+            memory = compile(&shared, memory, snapshot, model).await;
+        }
+        is_new = tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = snapshots.changed(), if snapshots_open => { snapshots_open = changed.is_ok(); changed.is_ok() }
+            changed = models.changed(), if models_open => { models_open = changed.is_ok(); changed.is_ok() }
+            _ = tick.tick() => false,
+        };
+        shared.tick();
+    }
+}
+
+async fn compile(
+    shared: &Arc<Shared>,
+    mut memory: Memory,
+    snapshot: Option<Arc<ClusterSnapshot>>,
+    model: Option<Arc<Predictor>>,
+) -> Memory {
+    let Some(snapshot) = snapshot else { return memory };
+    let began = Instant::now();
+    let keep = shared.config.stale_after;
+    let compiled = tokio::task::spawn_blocking(move || {
+        let (completed, nodes) = memory.complete(&snapshot, keep);
+        let model =
+            model.map(|model| Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile(&completed)) });
+        let view = View {
+            snapshot_version: Some(snapshot.version),
+            measured_until: Some(snapshot.window.end),
+            model,
+            nodes,
+            affinity: Affinity::from_window(&completed.window),
+        };
+        (view, memory)
+    });
+    match compiled.await {
+        Ok((view, memory)) => {
+            shared.view.store(Arc::new(view));
+            shared.metrics.compile_seconds.observe(began.elapsed().as_secs_f64());
+            memory
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot compile predictions: the last good ones stay in use");
+            Memory::default()
+        }
+    }
+}
+
+impl Shared {
+    /// Forgets assumed pods that the measurements include by now, and tells how old those are.
+    fn tick(&self) {
+        let now = self.config.clock.now();
+        let view = self.view.load();
+        let mut assumed = self.assumed.write();
+        assumed.reconcile(&view, now, self.config.assumed_ttl);
+        self.metrics.assumed_pods.set(i64::try_from(assumed.len()).unwrap_or(i64::MAX));
+        let age = view.measured_until.map_or(-1.0, |until| now.since(until).as_secs_f64());
+        self.metrics.data_age_seconds.set(age);
+    }
+}

@@ -1,0 +1,55 @@
+//! What the scheduler asks of a model: the seam to wattle-model, in one file.
+//!
+//! Decisions are made against [`CostModel`], so that a law can be tested with a model of three lines.
+
+use std::fmt;
+
+use wattle_contract::{Millicores, Milliseconds, NodeName, PodRequest, ServiceName, Watts};
+use wattle_model::{NodePrediction, Predictions};
+
+pub use wattle_model::Interval;
+
+/// Predictions for one moment of the cluster.
+pub trait CostModel: Send + Sync + fmt::Debug {
+    /// Gives the predictions for a node; `None` when the node was not measured.
+    fn node(&self, node: &NodeName) -> Option<&dyn NodeModel>;
+
+    /// Estimates the processor time that such a pod really uses; `None` when nothing is known.
+    fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores>;
+}
+
+/// Predictions for one node under `extra` processor use on top of what was measured.
+pub trait NodeModel {
+    /// Estimates the share of the node's processors in use. Range: 0 and above; over 1 is more than there is.
+    fn utilisation(&self, extra: Millicores) -> Option<f64>;
+
+    /// Estimates the power that the extra use adds.
+    fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>>;
+
+    /// Estimates the 95th percentile latency of a service, or of the node's pods in general.
+    fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>>;
+}
+
+impl CostModel for Predictions {
+    fn node(&self, node: &NodeName) -> Option<&dyn NodeModel> {
+        Self::node(self, node).map(|node| node as &dyn NodeModel)
+    }
+
+    fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
+        Self::pod_cpu(self, pod)
+    }
+}
+
+impl NodeModel for NodePrediction {
+    fn utilisation(&self, extra: Millicores) -> Option<f64> {
+        Self::utilisation(self, extra)
+    }
+
+    fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
+        Self::added_watts(self, extra)
+    }
+
+    fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
+        Self::p95(self, service, extra)
+    }
+}

@@ -1,0 +1,111 @@
+//! Starting, telling and ending a scheduler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wattle_contract::{ClusterSnapshot, Decision, NodeName, PodKey};
+use wattle_model::Predictor;
+
+use crate::assume::Assumed;
+use crate::compile::keep_compiled;
+use crate::config::Config;
+use crate::error::Error;
+use crate::extender::{Shared, routes, serve};
+use crate::metrics::Metrics;
+use crate::record::Record;
+use crate::tls;
+use crate::view::View;
+
+/// Time for open connections to finish once a shutdown began.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running scheduler extender.
+#[derive(Debug)]
+pub struct Scheduler {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    connections: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Scheduler {
+    /// Starts to answer on `listener`, from `snapshots` and `model` as they come.
+    ///
+    /// Decisions are sent to `decisions` where there is room, else dropped and counted.
+    ///
+    /// # Errors
+    /// A setting is out of its range, a TLS file cannot be used, or the registry already has a scheduler's metrics.
+    #[expect(clippy::too_many_arguments, reason = "each is a seam to another role and named by its type")]
+    pub fn start(
+        config: Config,
+        listener: TcpListener,
+        snapshots: watch::Receiver<Option<Arc<ClusterSnapshot>>>,
+        model: watch::Receiver<Option<Arc<Predictor>>>,
+        decisions: mpsc::Sender<Decision>,
+        kube: Option<kube::Client>,
+        registry: &Registry,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        if config.bind && kube.is_none() {
+            return Err(Error::BindWithoutKubernetes);
+        }
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let metrics = Metrics::register(registry)?;
+        let record = Record::new(decisions, config.seed, config.kept_candidates, config.recorded_candidates);
+        let shared = Arc::new(Shared {
+            config,
+            view: ArcSwap::from_pointee(View::default()),
+            assumed: RwLock::new(Assumed::default()),
+            record,
+            metrics,
+            kube,
+        });
+        let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
+        tasks.spawn(keep_compiled(Arc::clone(&shared), snapshots, model, shutdown.clone()));
+        tasks.spawn(serve(listener, tls, routes(Arc::clone(&shared)), connections.clone(), shutdown.clone()));
+        Ok(Self { shared, tasks, connections, shutdown })
+    }
+
+    /// Tells that a pod was put on a node: its use is added there until a measurement includes it.
+    ///
+    /// What the pod uses is taken from the newest decision for it.
+    pub fn observe_binding(&self, pod: &PodKey, node: &NodeName, uid: &str) {
+        self.shared.observe_binding(pod, node, uid);
+    }
+
+    /// Tells that a pod is gone.
+    pub fn observe_removal(&self, pod: &PodKey) {
+        self.shared.assumed.write().remove(pod);
+    }
+
+    /// Gives the newest decision for a pod, where it is still remembered.
+    #[must_use]
+    pub fn decision_for(&self, pod: &PodKey) -> Option<Arc<Decision>> {
+        self.shared.record.newest(pod)
+    }
+
+    /// Tells whether a snapshot has arrived; before, every answer is neutral.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.view.load().snapshot_version.is_some()
+    }
+
+    /// Waits for the end after the shutdown was asked for: requests under way are answered, within 5 s.
+    pub async fn join(self) {
+        self.shutdown.cancelled().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.connections.close();
+        if tokio::time::timeout(DRAIN, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "cut connections that did not end in 5 s");
+        }
+    }
+}
