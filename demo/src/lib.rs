@@ -18,6 +18,7 @@
 
 mod app;
 mod client;
+mod config;
 #[cfg(test)]
 mod corpus;
 mod demo;
@@ -34,7 +35,8 @@ mod pods;
 mod rapl;
 mod service;
 
-pub use demo::{Config, Demo, DemoPod, Energy, Event, Inbound, Listeners, Summary};
+pub use config::{Config, Energy};
+pub use demo::{Demo, DemoPod, Event, Inbound, Listeners, Summary};
 pub use error::Error;
 pub use machines::{MACHINES, Machine, facts};
 pub use mesh::RESOURCES;

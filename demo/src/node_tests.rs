@@ -1,3 +1,7 @@
+use proptest::collection;
+use proptest::prelude::{Strategy, prop_assert, proptest};
+use tokio::runtime::Builder;
+
 use super::*;
 use crate::machines::MACHINES;
 
@@ -53,30 +57,60 @@ async fn a_faster_core_is_held_for_less_time_and_the_ninth_request_waits() {
     assert!((start.elapsed().as_secs_f64() - twice).abs() < 0.003, "{:?}", start.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
-async fn energy_is_conserved_over_pods_that_come_and_go() {
-    let node = node(0);
-    let (search, rate) = (pod("search"), pod("rate"));
-    node.start_pod(&search);
-    node.start_pod(&rate);
-    let meter = tokio::spawn(Arc::clone(&node).run());
+/// One request: which pod, when it comes, how long it works, when it is given up (all in milliseconds).
+type Request = (usize, u64, u64, u64);
 
-    for round in 1..40 {
-        let pod = if round % 3 == 0 { &rate } else { &search };
-        let given_up = tokio::time::timeout(Duration::from_millis(7), node.work(&rate, Duration::from_secs(1)));
-        let (_, _) = tokio::join!(node.work(pod, Duration::from_millis(13 * round)), given_up);
-        if round == 20 {
-            node.end_pod(&rate);
-        }
+fn request() -> impl Strategy<Value = Request> {
+    (0..3_usize, 0..3000_u64, 1..900_u64, 1..3000_u64)
+}
+
+proptest! {
+    #[test]
+    fn energy_is_conserved(
+        machine in 0..MACHINES.len(),
+        requests in collection::vec(request(), 0..60),
+        reads in collection::vec(0..5000_u64, 0..10),
+    ) {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let (reading, idle_watts) = runtime.block_on(run(machine, requests, reads));
+
+        let pods: f64 = reading.pods.values().map(|pod| pod.joules).sum();
+        let seconds: f64 = reading.pods.values().map(|pod| pod.seconds).sum();
+        prop_assert!(close(pods, reading.active_joules), "{reading:?}");
+        prop_assert!(close(seconds, reading.busy_seconds), "{reading:?}");
+        prop_assert!(reading.active_joules <= reading.joules);
+        prop_assert!(reading.joules >= idle_watts * 6.0 - 1e-6, "{reading:?}");
     }
+}
 
+/// Runs requests of three pods for 6 s while the node is read now and then.
+async fn run(machine: usize, requests: Vec<Request>, reads: Vec<u64>) -> (Reading, f64) {
+    let node = node(machine);
+    let pods = ["search", "rate", "geo"].map(pod);
+    for pod in &pods {
+        node.start_pod(pod);
+    }
+    let meter = tokio::spawn(Arc::clone(&node).run());
+    let start = Instant::now();
+    let requests = requests.into_iter().map(|(which, at, work, patience)| {
+        let (node, pod) = (Arc::clone(&node), pods[which].clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(at)).await;
+            let work = node.work(&pod, Duration::from_millis(work));
+            let _ = tokio::time::timeout(Duration::from_millis(patience), work).await;
+        })
+    });
+    let requests: Vec<_> = requests.collect();
+    for at in reads {
+        tokio::time::sleep_until(start + Duration::from_millis(at)).await;
+        let _ = node.read(Instant::now());
+    }
+    for request in requests {
+        request.await.expect("a request ends");
+    }
+    tokio::time::sleep_until(start + Duration::from_secs(6)).await;
     meter.abort();
-    let reading = node.read(Instant::now());
-    let pods: f64 = reading.pods.values().map(|pod| pod.joules).sum();
-    let seconds: f64 = reading.pods.values().map(|pod| pod.seconds).sum();
-    assert!(close(pods, reading.active_joules), "{reading:?}");
-    assert!(close(seconds, reading.busy_seconds), "{reading:?}");
-    assert!(reading.active_joules < reading.joules);
+    (node.read(Instant::now()), MACHINES[machine].watts[0])
 }
 
 #[tokio::test(start_paused = true)]

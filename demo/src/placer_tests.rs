@@ -176,3 +176,17 @@ async fn the_oldest_replica_makes_room_for_the_next() {
     assert_eq!(endpoints.matches("kind: EndpointSlice").count(), MAX_EXTRA);
     assert!(!endpoints.contains("-0\n"), "the first one is gone");
 }
+
+#[tokio::test]
+async fn pods_listen_from_the_given_port_on() {
+    let first = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let first_port = first.local_addr().expect("an address").port();
+    let mut given = placer(extender(Script { filter: (500, ""), ..Script::default() }).await).await;
+    given.placer.pods.first_port = Some(first_port);
+
+    given.placer.place(&WORKLOADS[1], &mut VecDeque::new()).await.expect("started");
+
+    let Some(Event::PodStarted(pod)) = given.events.recv().await else { panic!("expected a started pod") };
+    let outbound = pod.outbound.local_addr().expect("an address").port();
+    assert!(outbound > first_port && outbound - first_port < 400, "{outbound} after {first_port}, which is in use");
+}

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wattle_contract::PodKey;
-use wattle_demo::{Config, Demo, DemoPod, Energy, Error, Event, Listeners, Placement};
+use wattle_demo::{Config, Demo, DemoPod, Energy, Error, Event, Listeners, Placement, RaplPaths};
 
 /// Host without port, to the applications behind it.
 type Routes = Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>;
@@ -228,7 +228,36 @@ async fn what_cannot_work_is_refused_at_the_start() {
     let error = start(Config::new(file, extender), 3).await;
     assert!(matches!(error, Error::WriteMesh { .. }), "{error}");
 
-    let paths = wattle_demo::RaplPaths::new(folder.path().join("powercap"));
+    let paths = RaplPaths::new(folder.path().join("powercap"));
     let error = start(Config { energy: Energy::Rapl(paths), ..Config::new(folder.path().into(), extender) }, 1).await;
     assert_eq!(error.label(), "rapl");
+}
+
+#[tokio::test]
+async fn measured_energy_is_that_of_one_node_named_after_the_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        std::fs::write(path, text).expect("written");
+    };
+    write("powercap/intel-rapl:0/name", "package-0");
+    write("powercap/intel-rapl:0/energy_uj", "1000000");
+    write("proc/sys/kernel/hostname", "box");
+    let energy = Energy::Rapl(RaplPaths { powercap: folder.path().join("powercap"), proc: folder.path().join("proc") });
+    let (events, mut received) = mpsc::channel(64);
+    let (listeners, exporters) = listeners(1).await;
+    let shutdown = CancellationToken::new();
+    let config = Config { energy: energy.clone(), ..Config::new(folder.path().into(), closed_port().await) };
+
+    let demo = Demo::start(config, listeners, events, shutdown.clone()).await.expect("the demo starts");
+
+    assert_eq!(energy.facts().keys().map(|node| node.as_str()).collect::<Vec<_>>(), ["box"]);
+    let Some(Event::PodStarted(pod)) = received.recv().await else { panic!("expected a started pod") };
+    assert_eq!(pod.identity.node, Some("box".into()));
+    let text = get(exporters[0], "/metrics").await;
+    assert!(text.contains("kepler_node_cpu_joules_total{node_name=\"box\"") && !text.contains("simulated"), "{text}");
+    assert_eq!(demo.summary().joules.len(), 1);
+    shutdown.cancel();
+    demo.join().await;
 }
