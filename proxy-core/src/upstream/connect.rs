@@ -1,0 +1,56 @@
+//! Making a connection to an endpoint.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use wattle_contract::EndpointAddress;
+use wattle_contract::route;
+
+/// Connects within the cluster's bound. A name is resolved for each connection, and its addresses are tried in turn.
+pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) -> io::Result<TcpStream> {
+    // No bound in the table means Istio's default.
+    let bound = if spec.connect_timeout.is_zero() { Duration::from_secs(10) } else { spec.connect_timeout };
+    let connecting = async {
+        match address {
+            EndpointAddress::Socket(address) => TcpStream::connect(address).await,
+            EndpointAddress::Dns(host, port) => resolve(host, *port).await,
+            EndpointAddress::Unix(path) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, format!("{} is a Unix socket", path.display())))
+            }
+        }
+    };
+    let stream = timeout(bound, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    stream.set_nodelay(true)?;
+    if let Some(keepalive) = &spec.keepalive {
+        SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
+    }
+    Ok(stream)
+}
+
+async fn resolve(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    for address in lookup_host((host, port)).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn probes(spec: &route::TcpKeepalive) -> TcpKeepalive {
+    let mut probes = TcpKeepalive::new();
+    if let Some(time) = spec.time {
+        probes = probes.with_time(time);
+    }
+    if let Some(interval) = spec.interval {
+        probes = probes.with_interval(interval);
+    }
+    if let Some(count) = spec.probes {
+        probes = probes.with_retries(count);
+    }
+    probes
+}

@@ -1,0 +1,166 @@
+//! One workload: its listeners, its reloads, its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wattle_contract::{RouteTable, WorkloadIdentity};
+
+use crate::carrier::Carrier;
+use crate::connection;
+use crate::forward::{Client, Side};
+use crate::listener;
+
+/// How often idle upstream connections are looked at.
+const PRUNE: Duration = Duration::from_secs(10);
+
+/// A workload whose traffic is to be carried.
+#[derive(Debug)]
+pub struct Workload {
+    /// Who it is.
+    pub identity: WorkloadIdentity,
+    /// Its configuration, now and later. A table is taken whole or refused; the last good one stays.
+    pub table: watch::Receiver<Arc<RouteTable>>,
+    /// Where its application sends its requests, routed by their `Host`.
+    pub outbound: Option<TcpListener>,
+    /// Where others send requests to its application.
+    pub inbound: Vec<InboundListener>,
+    /// Where a gateway is asked.
+    pub gateway: Vec<GatewayListener>,
+}
+
+/// A listener in front of one port of the workload's application.
+#[derive(Debug)]
+pub struct InboundListener {
+    /// The workload's port, by which the table describes it.
+    pub port: u16,
+    /// Where requests arrive.
+    pub listener: TcpListener,
+    /// Where the application listens.
+    pub application: SocketAddr,
+}
+
+/// A listener of a gateway.
+#[derive(Debug)]
+pub struct GatewayListener {
+    /// The port by which the table describes it.
+    pub port: u16,
+    /// Where requests arrive.
+    pub listener: TcpListener,
+}
+
+/// The tasks of one workload.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) carrier: Arc<Carrier>,
+    tasks: TaskTracker,
+    /// Ends accepting and keep-alive.
+    drain: CancellationToken,
+    /// Ends everything.
+    cut: CancellationToken,
+}
+
+impl Running {
+    /// Starts to carry. The first table is taken before the first connection.
+    pub(crate) fn start(
+        carrier: Arc<Carrier>,
+        table: watch::Receiver<Arc<RouteTable>>,
+        listeners: Vec<(Side, TcpListener)>,
+        drain: CancellationToken,
+    ) -> Self {
+        let running = Self { carrier, tasks: TaskTracker::new(), drain, cut: CancellationToken::new() };
+        let mut table = table;
+        let first = Arc::clone(&table.borrow_and_update());
+        take(&running.carrier, &first);
+        running.tasks.spawn(follow(Arc::clone(&running.carrier), table, running.drain.clone()));
+        for (side, listener) in listeners {
+            running.listen(side, listener);
+        }
+        running
+    }
+
+    fn listen(&self, side: Side, listener: TcpListener) {
+        let (carrier, tasks, drain, cut) =
+            (Arc::clone(&self.carrier), self.tasks.clone(), self.drain.clone(), self.cut.clone());
+        let word = match side {
+            Side::Outbound => "outbound",
+            Side::Inbound { .. } => "inbound",
+            Side::Gateway { .. } => "gateway",
+        };
+        let metrics = Arc::clone(&carrier.metrics);
+        let stop = self.drain.clone();
+        let serve = move |stream, peer| {
+            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer };
+            let (drain, cut) = (drain.clone(), cut.clone());
+            let open = carrier.metrics.connections.with_label_values(&[word]);
+            carrier.metrics.accepted.with_label_values(&[word]).inc();
+            tasks.spawn(async move {
+                open.inc();
+                tokio::select! {
+                    () = connection::run(stream, client, drain) => {}
+                    () = cut.cancelled() => {}
+                }
+                open.dec();
+            });
+        };
+        let failed = move |error: &std::io::Error| {
+            metrics.accept_errors.inc();
+            tracing::warn!(listener = word, %error, "a connection could not be accepted");
+        };
+        self.tasks.spawn(listener::accept(listener, stop, serve, failed));
+    }
+
+    /// Says that no further requests are taken.
+    pub(crate) fn begin_drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Waits for requests in flight, at most `bound`; then cuts what is left and says so.
+    pub(crate) async fn drain(&self, bound: Duration) {
+        self.drain.cancel();
+        self.tasks.close();
+        if timeout(bound, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        let active = self.carrier.sink.active();
+        self.carrier.sink.cut();
+        self.cut.cancel();
+        self.tasks.wait().await;
+        if active > 0 {
+            let workload = &self.carrier.sink.identity.workload;
+            tracing::warn!(%workload, requests = active, "requests were cut: the drain was over before they were");
+        }
+    }
+}
+
+/// Takes each new table, and looks after idle connections.
+async fn follow(carrier: Arc<Carrier>, mut table: watch::Receiver<Arc<RouteTable>>, stop: CancellationToken) {
+    let mut prune = interval(PRUNE);
+    let mut more = true;
+    loop {
+        tokio::select! {
+            changed = table.changed(), if more => {
+                more = changed.is_ok();
+                if more {
+                    let next = Arc::clone(&table.borrow_and_update());
+                    take(&carrier, &next);
+                }
+            }
+            _ = prune.tick() => carrier.prune(Instant::now()),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn take(carrier: &Carrier, table: &Arc<RouteTable>) {
+    let workload = &carrier.sink.identity.workload;
+    match carrier.reload(table) {
+        Ok(()) => tracing::info!(%workload, version = table.version, "a route table was taken"),
+        Err(error) => tracing::error!(%workload, %error, "a route table was refused; the last good one stays"),
+    }
+}
