@@ -1,0 +1,142 @@
+//! From resources to the [`RouteTable`] of one proxy.
+//!
+//! Everything that Istio decides when it builds configuration is decided here: which resources a workload sees, which
+//! VirtualService owns a host, which block of which policy holds, which defaults fill the gaps.
+
+mod actions;
+mod clusters;
+mod delegates;
+mod destination_rules;
+mod effective;
+mod gateways;
+mod inbound;
+mod l4;
+mod matching;
+mod outbound;
+mod peers;
+mod policies;
+mod retries;
+mod routes;
+mod scope;
+mod telemetry;
+mod tls;
+mod virtual_services;
+
+use sha2::{Digest, Sha256};
+use wattle_contract::route::RouteTable;
+use wattle_contract::{ProxyMode, WorkloadIdentity};
+
+use crate::documents::Documents;
+use crate::finding::Finding;
+use crate::registry::Registry;
+use crate::settings::MeshSettings;
+
+pub(crate) use destination_rules::DestinationRules;
+pub(crate) use peers::PeerModes;
+pub(crate) use scope::Scope;
+pub(crate) use virtual_services::VirtualServices;
+
+/// What is prepared once for all proxies.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) virtual_services: VirtualServices,
+    pub(crate) destination_rules: DestinationRules,
+    pub(crate) peer_modes: PeerModes,
+}
+
+impl Plan {
+    pub(crate) fn build(documents: &Documents) -> Self {
+        Self {
+            virtual_services: VirtualServices::build(documents),
+            destination_rules: DestinationRules::build(documents),
+            peer_modes: PeerModes::build(documents),
+        }
+    }
+}
+
+/// What every step of a compilation looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) documents: &'a Documents,
+    pub(crate) registry: &'a Registry,
+    pub(crate) plan: &'a Plan,
+    pub(crate) settings: &'a MeshSettings,
+    pub(crate) client: &'a WorkloadIdentity,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(documents: &'a Documents, client: &'a WorkloadIdentity) -> Self {
+        Self {
+            documents,
+            registry: documents.registry(),
+            plan: documents.plan(),
+            settings: documents.settings(),
+            client,
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &'a str {
+        self.client.namespace.as_str()
+    }
+}
+
+/// Compiles what the proxy of one workload does.
+///
+/// # Errors
+///
+/// Gives the findings that forbid it when any resource is refused: a configuration is taken whole or not at all.
+pub fn compile(documents: &Documents, workload: &WorkloadIdentity) -> Result<RouteTable, Vec<Finding>> {
+    let errors = documents.errors();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(table(documents, workload))
+}
+
+/// Compiles without regard to refused resources, for explanations.
+pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> RouteTable {
+    let context = Context::new(documents, workload);
+    let mut table = match workload.mode {
+        ProxyMode::Sidecar => {
+            let scope = Scope::of(&context);
+            let clusters = clusters::of_scope(&context, &scope);
+            RouteTable {
+                outbound: outbound::ports(&context, &scope),
+                inbound: inbound::ports(&context, &scope),
+                clusters,
+                outbound_policy: scope.outbound_policy,
+                ..RouteTable::default()
+            }
+        }
+        ProxyMode::Gateway => {
+            let scope = Scope::everything(&context);
+            let listeners = gateways::listeners(&context);
+            RouteTable { gateways: listeners, clusters: clusters::of_scope(&context, &scope), ..RouteTable::default() }
+        }
+    };
+    table.policies = policies::of_workload(&context);
+    table.telemetry = telemetry::of_workload(&context);
+    table.version = version(&table);
+    table
+}
+
+/// Gives a hash of everything in the table but its version.
+fn version(table: &RouteTable) -> String {
+    let mut hash = Hash(Sha256::new());
+    // A table is plain data, and hashing cannot fail: the version would only be less telling.
+    let _ = serde_json::to_writer(&mut hash, table);
+    hex::encode(&hash.0.finalize()[..16])
+}
+
+struct Hash(Sha256);
+
+impl std::io::Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Requests that leave a workload, by port and host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wattle_contract::route::{DomainMatch, PortRoutes, Protocol, Route, VirtualHost};
+
+use super::matching::Site;
+use super::scope::Scope;
+use super::virtual_services::{Entry, MESH, Owners};
+use super::{Context, l4, routes};
+use crate::hosts;
+use crate::registry::{Port, Service};
+
+/// Port of requests to hosts that are no service.
+const HTTP_PORT: u16 = 80;
+
+/// What is gathered for one port.
+#[derive(Default)]
+struct Gathered {
+    protocols: BTreeSet<u8>,
+    hosts: Vec<VirtualHost>,
+    taken: BTreeSet<DomainMatch>,
+    l4: Vec<wattle_contract::route::L4Route>,
+}
+
+/// Compiles the outbound ports of a workload.
+pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> Vec<PortRoutes> {
+    let owners = context.plan.virtual_services.by_host(context.namespace());
+    let mut ports: BTreeMap<u16, Gathered> = BTreeMap::new();
+    let mut served = BTreeSet::new();
+    for (service, shown) in &scope.services {
+        for port in &service.ports {
+            // An egress listener on a port of its own shows the service there.
+            let listen = shown.as_ref().map_or_else(
+                || vec![port.number],
+                |shown| {
+                    shown.iter().copied().filter(|shown| *shown == port.number || service.ports.len() == 1).collect()
+                },
+            );
+            for number in listen {
+                let gathered = ports.entry(number).or_default();
+                gathered.add(context, &owners, service, port, number);
+            }
+        }
+        served.insert(service.host.as_str());
+    }
+    for (host, entry) in owners.hosts() {
+        let has_service = served.contains(host) || served.iter().any(|served| hosts::within(served, host));
+        if !has_service && !entry.http.is_empty() {
+            ports.entry(HTTP_PORT).or_default().add_host(context, host, entry);
+        }
+    }
+    ports.into_iter().map(|(port, gathered)| gathered.finish(port)).collect()
+}
+
+impl Gathered {
+    fn add(&mut self, context: &Context<'_>, owners: &Owners<'_>, service: &Service, port: &Port, number: u16) {
+        let owner = owners.of(&service.host);
+        self.protocols.insert(rank(port.protocol));
+        if matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Auto) {
+            self.l4.extend(l4::of_service(context, owner, service, port, number));
+        }
+        if !matches!(port.protocol, Protocol::Tcp | Protocol::Tls) {
+            let routes = routes_of(context, owner, service, port, number);
+            let mut names: Vec<DomainMatch> = match service.host.strip_prefix('*') {
+                Some(suffix) => vec![DomainMatch::Suffix(suffix.to_owned())],
+                None => hosts::variants(&service.host, context.namespace(), context.settings)
+                    .into_iter()
+                    .map(DomainMatch::Exact)
+                    .collect(),
+            };
+            let ips = service.addresses.iter().filter(|address| !address.contains('/'));
+            names.extend(ips.map(|address| DomainMatch::Exact(address.clone())));
+            self.push(format!("{}:{number}", service.host), names, routes);
+        }
+    }
+
+    /// Adds a host that a VirtualService names and no service serves.
+    fn add_host(&mut self, context: &Context<'_>, host: &str, entry: &Entry) {
+        let site = site(HTTP_PORT, entry);
+        let names = match host.strip_prefix('*') {
+            Some("") => vec![DomainMatch::Any],
+            Some(suffix) => vec![DomainMatch::Suffix(suffix.to_owned())],
+            None => hosts::variants(host, context.namespace(), context.settings)
+                .into_iter()
+                .map(DomainMatch::Exact)
+                .collect(),
+        };
+        self.protocols.insert(rank(Protocol::Http));
+        self.push(format!("{host}:{HTTP_PORT}"), names, routes::of_entry(context, site, entry));
+    }
+
+    fn push(&mut self, name: String, domains: Vec<DomainMatch>, routes: Vec<Route>) {
+        let domains: Vec<_> = domains.into_iter().filter(|domain| self.taken.insert(domain.clone())).collect();
+        if !domains.is_empty() {
+            self.hosts.push(VirtualHost { name, domains, routes, https_redirect: false });
+        }
+    }
+
+    fn finish(self, port: u16) -> PortRoutes {
+        let protocol = match self.protocols.len() {
+            1 => self.protocols.first().map_or(Protocol::Auto, |rank| unrank(*rank)),
+            _ if self.protocols.iter().all(|rank| *rank <= 1) => Protocol::Http,
+            _ => Protocol::Auto,
+        };
+        PortRoutes { port, protocol, hosts: self.hosts, l4: self.l4 }
+    }
+}
+
+fn site(port: u16, entry: &Entry) -> Site<'_> {
+    Site { port, gateway: MESH, namespace: entry.resource.namespace(), by_elements: entry.by_elements }
+}
+
+fn routes_of(context: &Context<'_>, owner: Option<&Entry>, service: &Service, port: &Port, number: u16) -> Vec<Route> {
+    match owner.filter(|entry| !entry.http.is_empty()) {
+        Some(entry) => routes::of_entry(context, site(number, entry), entry),
+        None => vec![routes::default_route(service, port.number)],
+    }
+}
+
+const fn rank(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Http => 0,
+        Protocol::Http2 => 1,
+        Protocol::Https => 2,
+        Protocol::Tls => 3,
+        Protocol::Tcp => 4,
+        Protocol::Auto => 5,
+    }
+}
+
+const fn unrank(rank: u8) -> Protocol {
+    match rank {
+        0 => Protocol::Http,
+        1 => Protocol::Http2,
+        2 => Protocol::Https,
+        3 => Protocol::Tls,
+        4 => Protocol::Tcp,
+        _ => Protocol::Auto,
+    }
+}

@@ -1,0 +1,229 @@
+//! All resources together: read once, shared by every compilation.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::compile::Plan;
+use crate::finding::{Finding, Problem, Severity, rules};
+use crate::kinds::{Fields, Kind};
+use crate::registry::Registry;
+use crate::resource::{self, Outcome, Resource};
+use crate::settings::MeshSettings;
+use crate::{validate, yaml};
+
+/// A file with resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    /// Path as it is shown to people.
+    pub name: String,
+    /// Its content: YAML with any number of documents, or JSON.
+    pub text: String,
+}
+
+/// Resources from any number of files. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Documents(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: MeshSettings,
+    files: Vec<Arc<ParsedFile>>,
+    by_kind: HashMap<Kind, Vec<Arc<Resource>>>,
+    duplicates: Vec<Finding>,
+    registry: OnceLock<Registry>,
+    plan: OnceLock<Plan>,
+}
+
+/// One file, read and validated.
+#[derive(Debug)]
+struct ParsedFile {
+    name: Arc<str>,
+    resources: Vec<Arc<Resource>>,
+    findings: Vec<Finding>,
+}
+
+impl Documents {
+    /// Reads and validates files under Istio's default mesh settings; what is broken is left out and told.
+    #[must_use]
+    pub fn parse(sources: &[SourceText]) -> (Self, Vec<Finding>) {
+        Self::parse_with(MeshSettings::default(), sources)
+    }
+
+    /// Reads and validates files.
+    #[must_use]
+    pub fn parse_with(settings: MeshSettings, sources: &[SourceText]) -> (Self, Vec<Finding>) {
+        let files = sources.iter().map(|source| Arc::new(ParsedFile::read(source))).collect();
+        let documents = Self::assemble(settings, files);
+        let findings = documents.findings();
+        (documents, findings)
+    }
+
+    /// Replaces, adds and removes files by name; what did not change is not read again.
+    #[must_use]
+    pub fn update(&self, changed: &[SourceText], removed: &[&str]) -> (Self, Vec<Finding>) {
+        let gone = |name: &str| removed.contains(&name);
+        let mut files: Vec<_> = self.0.files.iter().filter(|file| !gone(&file.name)).cloned().collect();
+        for source in changed {
+            let file = Arc::new(ParsedFile::read(source));
+            match files.iter_mut().find(|file| *file.name == *source.name) {
+                Some(place) => *place = file,
+                None => files.push(file),
+            }
+        }
+        let documents = Self::assemble(self.0.settings.clone(), files);
+        let findings = documents.findings();
+        (documents, findings)
+    }
+
+    /// Gives what reading and validation found, in the order of files and lines.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<_> = self.0.files.iter().flat_map(|file| file.findings.iter().cloned()).collect();
+        findings.extend(self.0.duplicates.iter().cloned());
+        findings
+    }
+
+    /// Gives the number of resources.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.files.iter().map(|file| file.resources.len()).sum()
+    }
+
+    /// Says whether there is no resource at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives the mesh settings.
+    #[must_use]
+    pub fn settings(&self) -> &MeshSettings {
+        &self.0.settings
+    }
+
+    /// Gives the findings that forbid to compile.
+    pub(crate) fn errors(&self) -> Vec<Finding> {
+        let errors = self.0.files.iter().flat_map(|file| &file.findings).chain(&self.0.duplicates);
+        errors.filter(|finding| finding.severity == Severity::Error).cloned().collect()
+    }
+
+    /// Gives the resources of a kind, oldest first.
+    pub(crate) fn of<T: Fields + 'static>(&self) -> impl Iterator<Item = (&Arc<Resource>, &T)> {
+        self.of_kind(T::KIND)
+            .iter()
+            .filter(|resource| !resource.broken)
+            .filter_map(|resource| Some((resource, resource.get::<T>()?)))
+    }
+
+    /// Gives the resources of a kind, broken ones included, oldest first.
+    pub(crate) fn of_kind(&self, kind: Kind) -> &[Arc<Resource>] {
+        self.0.by_kind.get(&kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// Gives every resource in the order of the files.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.0.files.iter().flat_map(|file| &file.resources)
+    }
+
+    /// Gives the services of the mesh, built when first asked for.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.0.registry.get_or_init(|| Registry::build(self))
+    }
+
+    /// Gives what is prepared once for all proxies, built when first asked for.
+    pub(crate) fn plan(&self) -> &Plan {
+        self.0.plan.get_or_init(|| Plan::build(self))
+    }
+
+    fn assemble(settings: MeshSettings, files: Vec<Arc<ParsedFile>>) -> Self {
+        let mut by_kind: HashMap<Kind, Vec<Arc<Resource>>> = HashMap::new();
+        let mut duplicates = Vec::new();
+        let mut seen: HashMap<(Kind, &str, &str), &Arc<Resource>> = HashMap::new();
+        for resource in files.iter().flat_map(|file| &file.resources) {
+            by_kind.entry(resource.kind).or_default().push(resource.clone());
+            if resource.name().is_empty() {
+                continue;
+            }
+            let identity = (resource.kind, resource.namespace(), resource.name());
+            if let Some(first) = seen.insert(identity, resource) {
+                duplicates.push(same_identity(first, resource));
+            }
+        }
+        for resources in by_kind.values_mut() {
+            resources.sort_by(|a, b| a.by_age(b));
+        }
+        Self(Arc::new(Inner { settings, files, by_kind, duplicates, registry: OnceLock::new(), plan: OnceLock::new() }))
+    }
+}
+
+fn same_identity(first: &Resource, second: &Resource) -> Finding {
+    let (line, _) = first.locate("metadata.name");
+    let message = format!("{} stands in {}:{line} too", second.object(), first.file());
+    let problem = Problem::new(rules::SAME_IDENTITY, "metadata.name", message)
+        .effect("the one that is applied later replaces the other")
+        .remedy("give one of them another name, or merge them");
+    second.finding(problem)
+}
+
+impl ParsedFile {
+    fn read(source: &SourceText) -> Self {
+        let name: Arc<str> = source.name.as_str().into();
+        let mut file = Self { name, resources: Vec::new(), findings: Vec::new() };
+        for chunk in yaml::read(&source.text) {
+            match chunk.root {
+                Ok(None) => {}
+                Ok(Some(root)) => file.take(root),
+                Err(fault) => {
+                    let problem = Problem::new(rules::SYNTAX, "", fault.message)
+                        .effect("the document is left out")
+                        .remedy(fault.remedy);
+                    file.findings.push(resource::finding(
+                        &file.name,
+                        (fault.line, fault.column),
+                        String::new(),
+                        problem,
+                    ));
+                }
+            }
+        }
+        file
+    }
+
+    fn take(&mut self, root: yaml::Node) {
+        if let Some(items) = list_items(&root) {
+            items.into_iter().for_each(|item| self.take(item));
+            return;
+        }
+        match Resource::decode(root, &self.name) {
+            Outcome::Foreign => {}
+            Outcome::Refused(root, problems) => {
+                let object = root.get("kind").and_then(yaml::Node::text).unwrap_or_default().to_owned();
+                for problem in problems {
+                    let place = root.locate(&problem.path);
+                    self.findings.push(resource::finding(&self.name, place, object.clone(), problem));
+                }
+            }
+            Outcome::Resource(mut resource, mut problems) => {
+                if !resource.broken {
+                    validate::validate(&resource, &mut problems);
+                }
+                resource.broken |= problems.iter().any(|problem| problem.rule.severity == Severity::Error);
+                problems.sort_by_key(|problem| resource.locate(&problem.path));
+                self.findings.extend(problems.into_iter().map(|problem| resource.finding(problem)));
+                self.resources.push(Arc::new(*resource));
+            }
+        }
+    }
+}
+
+/// Gives the items of a `List`.
+fn list_items(root: &yaml::Node) -> Option<Vec<yaml::Node>> {
+    let kind = root.get("kind")?.text()?;
+    if root.get("apiVersion")?.text()? != "v1" || !kind.ends_with("List") {
+        return None;
+    }
+    match &root.get("items")?.value {
+        yaml::Value::Sequence(items) => Some(items.clone()),
+        _ => None,
+    }
+}
