@@ -102,10 +102,10 @@ mod tests {
         };
 
         let expected = "\
-NODE           ADDED W  P95 MS  SCORE  REASON
-n2          3.12 ±0.50  110.50     10  predicted cost
-new-node             -       -      5  neutral: not measured
-n1         12.25 ±0.50    8.00      0  predicted cost
+NODE          ADDED W  P95 MS  SCORE  REASON
+n2         3.12 ±0.50  110.50     10  predicted cost
+new-node            -       -      5  neutral: not measured
+n1        12.25 ±0.50    8.00      0  predicted cost
 ";
         assert_eq!(table(&decision), expected);
     }

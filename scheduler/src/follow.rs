@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use wattle_contract::ClusterSnapshot;
 
 const EVERY: Duration = Duration::from_secs(1);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A snapshot of 5,000 nodes and 50,000 pods is about 10 MB.
 const MOST_BYTES: usize = 256 << 20;
@@ -36,8 +35,18 @@ enum Missed {
 
 /// Polls `GET /api/v1/snapshot` of a collector and sends what is new, until `shutdown` or until nobody listens.
 ///
-/// While the collector is gone the last good snapshot stays; attempts then slow down to one in 30 s.
+/// It asks once a second. While the collector is gone the last good snapshot stays; attempts then slow down to one in 30 s.
 pub async fn follow_snapshots(
+    collector: Uri,
+    sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
+    shutdown: CancellationToken,
+) {
+    follow_snapshots_every(EVERY, collector, sender, shutdown).await;
+}
+
+/// Does the same at another pace: one question each `every`, while the collector is gone one each 30 times that.
+pub async fn follow_snapshots_every(
+    every: Duration,
     collector: Uri,
     sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
     shutdown: CancellationToken,
@@ -74,13 +83,13 @@ pub async fn follow_snapshots(
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sender.closed() => return,
-            () = tokio::time::sleep(pause(failures)) => {}
+            () = tokio::time::sleep(pause(every, failures)) => {}
         }
     }
 }
 
-fn pause(failures: u32) -> Duration {
-    EVERY.saturating_mul(1 << failures.min(5)).min(LONGEST_BACKOFF)
+fn pause(every: Duration, failures: u32) -> Duration {
+    every.saturating_mul((1 << failures.min(5)).min(30))
 }
 
 type Fetched = Option<(ClusterSnapshot, Option<String>)>;

@@ -32,5 +32,5 @@ pub mod wire;
 
 pub use config::{Clock, Config, TlsFiles};
 pub use error::Error;
-pub use follow::follow_snapshots;
+pub use follow::{follow_snapshots, follow_snapshots_every};
 pub use scheduler::Scheduler;

@@ -45,6 +45,9 @@ impl Ignored {
 /// # Errors
 /// The text is not a Pod: not an object, or one of the fields that are read has another type.
 pub fn read(pod: &str, cluster_domain: &str) -> Result<Reading, serde_json::Error> {
+    if !pod.trim_start().starts_with('{') {
+        return Err(serde::de::Error::custom("expected a Pod object"));
+    }
     let pod: PodJson<'_> = serde_json::from_str(pod)?;
     let mut ignored = Vec::new();
     let hints = hints::read(&pod.metadata.annotations, &mut ignored);

@@ -26,8 +26,8 @@ use crate::view::View;
 /// Time for open connections to finish once a shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// A running scheduler extender.
-#[derive(Debug)]
+/// A running scheduler extender; clones are handles to the same one.
+#[derive(Clone, Debug)]
 pub struct Scheduler {
     shared: Arc<Shared>,
     tasks: TaskTracker,

@@ -1,0 +1,9 @@
+//! The scheduler from outside: its laws, its wire, its followers.
+
+mod captured;
+mod faults;
+mod follow;
+mod http;
+mod laws;
+mod toy;
+mod world;
