@@ -27,8 +27,10 @@ pub struct AssumedPod {
     pub uid: String,
     /// What it is expected to use.
     pub cpu: Millicores,
-    /// Since when it is there.
-    pub since: Timestamp,
+    /// When it was put there.
+    pub bound: Timestamp,
+    /// Since when it can use anything there; `None` while its containers wait to start.
+    pub running_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -56,9 +58,12 @@ impl Assumed {
         self.pods.is_empty()
     }
 
-    /// Adds a pod, in place of what was assumed of a pod of that name.
+    /// Adds a pod, in place of what was assumed of a pod of that name; of the same pod only the start is taken anew.
     pub fn add(&mut self, pod: PodKey, assumed: AssumedPod) {
-        if self.pods.get(&pod).is_some_and(|old| old.node == assumed.node && old.uid == assumed.uid) {
+        if let Some(old) = self.pods.get_mut(&pod)
+            && (&old.node, &old.uid) == (&assumed.node, &assumed.uid)
+        {
+            old.running_since = assumed.running_since;
             return;
         }
         self.remove(&pod);
@@ -81,8 +86,10 @@ impl Assumed {
 
     /// Removes the pods that the measurements of their node include, and those assumed for longer than `ttl`.
     pub fn reconcile(&mut self, view: &View, now: Timestamp, ttl: Duration) {
-        let is_over =
-            |assumed: &AssumedPod| is_included(view, &assumed.node, assumed.since) || now.since(assumed.since) > ttl;
+        let is_over = |assumed: &AssumedPod| {
+            let is_measured = assumed.running_since.is_some_and(|since| is_included(view, &assumed.node, since));
+            is_measured || now.since(assumed.bound) > ttl
+        };
         let over: Vec<PodKey> =
             self.pods.iter().filter(|(_, assumed)| is_over(assumed)).map(|(pod, _)| pod.clone()).collect();
         over.iter().for_each(|pod| self.remove(pod));
@@ -102,7 +109,13 @@ mod tests {
 
     fn pod(node: &str, cpu: f64, since: i64) -> AssumedPod {
         let cpu = Millicores::new(cpu).expect("finite");
-        AssumedPod { node: node.into(), uid: "u".to_owned(), cpu, since: Timestamp(since) }
+        AssumedPod {
+            node: node.into(),
+            uid: "u".to_owned(),
+            cpu,
+            bound: Timestamp(since),
+            running_since: Some(Timestamp(since)),
+        }
     }
 
     fn measured(node: &str, start: i64) -> View {
@@ -125,6 +138,24 @@ mod tests {
         assumed.reconcile(&measured("m", 30_000), Timestamp(400_000), Duration::from_secs(300));
         assert!(assumed.is_empty());
         assert_eq!(assumed.on(&"n".into()), Millicores::ZERO);
+    }
+
+    #[test]
+    fn a_pod_whose_containers_wait_is_assumed_until_they_run() {
+        let mut assumed = Assumed::default();
+        let key = PodKey::new("a", "1");
+        let ttl = Duration::from_secs(300);
+        assumed.add(key.clone(), AssumedPod { running_since: None, ..pod("n", 100.0, 1_000) });
+
+        assumed.reconcile(&measured("n", 15_000), Timestamp(31_000), ttl);
+        assert_eq!(assumed.on(&"n".into()).get(), 100.0);
+
+        assumed.add(key, pod("n", 100.0, 20_000));
+        assumed.reconcile(&measured("n", 15_000), Timestamp(31_000), ttl);
+        assert_eq!(assumed.on(&"n".into()).get(), 100.0);
+
+        assumed.reconcile(&measured("n", 30_000), Timestamp(46_000), ttl);
+        assert!(assumed.is_empty());
     }
 
     #[test]

@@ -56,8 +56,10 @@ async fn compile(
     let Some(snapshot) = snapshot else { return memory };
     let began = Instant::now();
     let keep = shared.config.stale_after;
+    let known = Arc::clone(shared);
     let compiled = tokio::task::spawn_blocking(move || {
-        let (completed, nodes) = memory.complete(&snapshot, keep);
+        let (mut completed, nodes) = memory.complete(&snapshot, keep);
+        known.cluster.read().complete(&mut completed);
         let model =
             model.map(|model| Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile(&completed)) });
         let view = View {

@@ -22,6 +22,7 @@ use wattle_contract::{NodeName, PodKey};
 pub(crate) use serve::serve;
 
 use crate::assume::{Assumed, AssumedPod, is_included};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::decide::pod_cpu;
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) view: ArcSwap<View>,
     pub(crate) assumed: RwLock<Assumed>,
+    pub(crate) cluster: RwLock<Cluster>,
     pub(crate) record: Record,
     pub(crate) metrics: Metrics,
     pub(crate) kube: Option<kube::Client>,
@@ -55,7 +57,8 @@ impl Shared {
         let policy = self.config.policy();
         let request = self.record.request(pod);
         let cpu = request.map_or(policy.default_pod_cpu, |request| pod_cpu(&view, &policy, &request));
-        let assumed = AssumedPod { node: node.clone(), uid: uid.to_owned(), cpu, since };
+        let assumed =
+            AssumedPod { node: node.clone(), uid: uid.to_owned(), cpu, bound: since, running_since: Some(since) };
         self.assumed.write().add(pod.clone(), assumed);
     }
 }

@@ -12,6 +12,7 @@
 //! the pod. What is unknown is neutral and said so; the extender never blocks scheduling because of its own trouble.
 
 pub mod assume;
+pub mod cluster;
 mod compile;
 mod config;
 pub mod decide;
@@ -28,6 +29,7 @@ mod scheduler;
 pub mod score;
 mod tls;
 pub mod view;
+mod watch;
 pub mod wire;
 
 pub use config::{Clock, Config, TlsFiles};

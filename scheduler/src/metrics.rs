@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 /// Verbs of the extender protocol, as label values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,14 @@ pub(crate) struct Metrics {
     pub(crate) assumed_pods: IntGauge,
     /// `wattle_scheduler_decisions_dropped_total`: decisions that nobody took to record.
     pub(crate) decisions_dropped: IntCounter,
+    /// `wattle_scheduler_cluster_nodes`: nodes that Kubernetes lists.
+    pub(crate) cluster_nodes: IntGauge,
+    /// `wattle_scheduler_cluster_pods`: pods on nodes that Kubernetes lists.
+    pub(crate) cluster_pods: IntGauge,
+    /// `wattle_scheduler_watch_up{resource}`: 1 while the watch on Kubernetes works.
+    pub(crate) watch_up: IntGaugeVec,
+    /// `wattle_scheduler_watch_errors_total{resource}`: failures of the watch on Kubernetes.
+    pub(crate) watch_errors: IntCounterVec,
     /// `wattle_scheduler_compile_duration_seconds`: from a new snapshot or model to predictions in use.
     pub(crate) compile_seconds: Histogram,
 }
@@ -77,6 +87,10 @@ impl Metrics {
             data_age_seconds: with.gauge("data_age_seconds", "Age of the newest measurement, -1 before the first")?,
             assumed_pods: with.int_gauge("assumed_pods", "Bound pods that no measurement includes yet")?,
             decisions_dropped: with.counter("decisions_dropped_total", "Decisions that nobody took to record")?,
+            cluster_nodes: with.int_gauge("cluster_nodes", "Nodes that Kubernetes lists")?,
+            cluster_pods: with.int_gauge("cluster_pods", "Pods on nodes that Kubernetes lists")?,
+            watch_up: with.int_gauges("watch_up", "1 while the watch on Kubernetes works", &["resource"])?,
+            watch_errors: with.counters("watch_errors_total", "Failures of the watch on Kubernetes", &["resource"])?,
             compile_seconds: with.histogram("compile_duration_seconds", "Time to compile predictions", COMPILE)?,
         })
     }
@@ -126,6 +140,12 @@ impl Declare<'_> {
         let gauge = IntGauge::with_opts(Self::opts(name, help))?;
         self.registry.register(Box::new(gauge.clone()))?;
         Ok(gauge)
+    }
+
+    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        let gauges = IntGaugeVec::new(Self::opts(name, help), labels)?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {

@@ -14,6 +14,7 @@ use wattle_contract::{ClusterSnapshot, Decision, NodeName, PodKey};
 use wattle_model::Predictor;
 
 use crate::assume::Assumed;
+use crate::cluster::Cluster;
 use crate::compile::keep_compiled;
 use crate::config::Config;
 use crate::error::Error;
@@ -22,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::tls;
 use crate::view::View;
+use crate::watch::{keep_nodes, keep_pods};
 
 /// Time for open connections to finish once a shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -64,13 +66,18 @@ impl Scheduler {
             config,
             view: ArcSwap::from_pointee(View::default()),
             assumed: RwLock::new(Assumed::default()),
+            cluster: RwLock::new(Cluster::default()),
             record,
             metrics,
-            kube,
+            kube: kube.clone(),
         });
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
         tasks.spawn(keep_compiled(Arc::clone(&shared), snapshots, model, shutdown.clone()));
         tasks.spawn(serve(listener, tls, routes(Arc::clone(&shared)), connections.clone(), shutdown.clone()));
+        if let Some(client) = kube {
+            tasks.spawn(keep_nodes(Arc::clone(&shared), client.clone(), shutdown.clone()));
+            tasks.spawn(keep_pods(Arc::clone(&shared), client, shutdown.clone()));
+        }
         Ok(Self { shared, tasks, connections, shutdown })
     }
 

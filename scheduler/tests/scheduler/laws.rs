@@ -246,7 +246,7 @@ fn burst(view: &View, count: usize, nodes: &[&str]) -> BTreeMap<NodeName, usize>
         let node = best.expect("candidates").node.clone();
         *placed.entry(node.clone()).or_insert(0) += 1;
         let cpu = pod_cpu(view, &policy(), &pod);
-        assumed.add(pod.pod, AssumedPod { node, uid: pod.uid, cpu, since: MEASURED });
+        assumed.add(pod.pod, AssumedPod { node, uid: pod.uid, cpu, bound: MEASURED, running_since: Some(MEASURED) });
     }
     placed
 }

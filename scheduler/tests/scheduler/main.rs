@@ -4,6 +4,7 @@ mod captured;
 mod faults;
 mod follow;
 mod http;
+mod kubernetes;
 mod laws;
 mod toy;
 mod world;

@@ -237,6 +237,7 @@ pub(crate) fn args(pod: &str, nodes: &[&str]) -> String {
 }
 
 /// Where the recorded bodies are; `None`, said in one line, on a machine that has only the repository.
+#[expect(clippy::print_stdout, reason = "a test that compares less than it could says so")]
 pub(crate) fn corpus(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("WATTLE_CORPUS")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data")), PathBuf::from);
