@@ -1,1 +1,31 @@
-//! wattle-collector
+//! Measures a cluster's traffic and energy: receives samples and spans, stores them, answers queries, and publishes
+//! what the scheduler decides by.
+//!
+//! ```text
+//! scrape, remote write ─► Sample ─► journal (acknowledged) ─► head ─► chunks
+//!                                                              │
+//!                              PromQL ◄── /api/v1/query ◄──────┤
+//!                                                              ▼
+//!                         Window (every 15 s of data time) ─► ClusterSnapshot ─► watch channel, /api/v1/snapshot
+//! OTLP ─► spans ─► compressed batches and search rows
+//! ```
+//!
+//! [`Collector::start`] runs all of it over one [`Store`]: SQLite in a file, or PostgreSQL. What was acknowledged is in
+//! the store: after a kill -9 the journal is replayed and nothing is lost.
+
+mod catalog;
+mod collector;
+mod config;
+mod error;
+mod graph;
+mod metrics;
+mod publish;
+mod query;
+mod receive;
+pub mod store;
+mod window;
+
+pub use collector::{Collector, Listeners, Summary};
+pub use config::{Config, QueryLimits, ScrapeJob, ScrapeTarget};
+pub use error::Error;
+pub use store::Store;

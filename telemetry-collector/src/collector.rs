@@ -1,0 +1,202 @@
+//! The role: starts every part over one store, and ends it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use wattle_contract::{ClusterSnapshot, Joules, NodeName};
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::publish::{Published, Publisher};
+use crate::receive::intake::{Intake, now};
+use crate::receive::scrape::Scraper;
+use crate::receive::{otlp, scrape};
+use crate::store::Store;
+use crate::store::samples::{Due, Samples};
+use crate::{Error, query};
+
+/// How long an orderly end may take.
+const END: Duration = Duration::from_secs(4);
+/// How often the head is looked through for chunks to cut.
+const CUT_EVERY: Duration = Duration::from_secs(10);
+/// How often what is too old is dropped.
+const DROP_EVERY: Duration = Duration::from_secs(600);
+
+/// Where the collector is reached; bound already.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Prometheus API, remote write, snapshots and the service graph.
+    pub api: TcpListener,
+    /// OTLP over gRPC.
+    pub otlp_grpc: Option<TcpListener>,
+    /// OTLP over HTTP.
+    pub otlp_http: Option<TcpListener>,
+}
+
+/// What a collector has done since its start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Samples acknowledged.
+    pub samples: u64,
+    /// Series in memory.
+    pub series: u64,
+    /// Spans acknowledged.
+    pub spans: u64,
+    /// Energy measured in the windows, by node.
+    pub joules: BTreeMap<NodeName, Joules>,
+    /// Windows published.
+    pub windows: u64,
+}
+
+/// A running collector.
+#[derive(Debug)]
+pub struct Collector {
+    intake: Intake,
+    snapshots: watch::Receiver<Option<Arc<ClusterSnapshot>>>,
+    published: Arc<Mutex<Published>>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Collector {
+    /// Opens the store, replays its journal and starts every part; all of them end when `shutdown` is cancelled.
+    ///
+    /// Errors: a setting is out of range, or the store cannot be opened, is corrupt, too new or in use.
+    pub async fn start(
+        config: Config,
+        listeners: Listeners,
+        registry: &Registry,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let config = Arc::new(config);
+        let metrics = Metrics::register(registry)?;
+        let store = Arc::new(Store::open(&config.store_url).await?);
+        store.lock_for_writing().await?;
+        let window_ms = i64::try_from(config.window.as_millis()).unwrap_or(i64::MAX);
+        let samples = Arc::new(Samples::open(store.clone(), window_ms, now()).await?);
+        metrics.series.set(i64::try_from(samples.series_count()).unwrap_or(i64::MAX));
+        let intake = Intake::new(store, samples, metrics);
+        scrape::declare(&intake);
+
+        let (sender, snapshots) = watch::channel(None);
+        let published = Arc::new(Mutex::new(Published::default()));
+        let publisher = Publisher::open(intake.clone(), config.clone(), sender, published.clone()).await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(publisher.run(shutdown.clone()));
+        tasks.spawn(keep_house(intake.clone(), config.retention, shutdown.clone()));
+        scrape_all(&mut tasks, &intake, &config, &shutdown);
+        let api = query::routes(intake.clone(), snapshots.clone(), config.query);
+        tasks.spawn(serve(listeners.api, api, shutdown.clone()));
+        if let Some(listener) = listeners.otlp_grpc {
+            tasks.spawn(otlp::serve_grpc(intake.clone(), listener, shutdown.clone()));
+        }
+        if let Some(listener) = listeners.otlp_http {
+            tasks.spawn(serve(listener, otlp::http_routes(intake.clone()), shutdown.clone()));
+        }
+        Ok(Self { intake, snapshots, published, shutdown, tasks })
+    }
+
+    /// Gives the published snapshots; the newest is kept.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<ClusterSnapshot>>> {
+        self.snapshots.clone()
+    }
+
+    /// Gives the store.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        self.intake.store.clone()
+    }
+
+    /// Gives what was done since the start.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let published = self.published.lock();
+        Summary {
+            samples: self.intake.accepted(),
+            series: self.intake.samples.series_count() as u64,
+            spans: self.intake.span_count(),
+            joules: published.joules.clone(),
+            windows: published.windows,
+        }
+    }
+
+    /// Waits for the end after `shutdown` was cancelled, writes what is in memory as chunks and closes the store.
+    pub async fn join(mut self) {
+        self.shutdown.cancelled().await;
+        let ended = tokio::time::timeout(END / 2, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("collector parts did not end in time and were stopped");
+            self.tasks.shutdown().await;
+        }
+        let closed = tokio::time::timeout(END / 2, async {
+            // Not needed for safety (the journal has it all): it makes the next start quick.
+            while self.intake.samples.cut(now(), Due::All).await.is_ok_and(|cut| cut > 0) {}
+            self.intake.store.close().await;
+        });
+        if closed.await.is_err() {
+            tracing::warn!("the store was not closed in time; the next start replays its journal");
+        }
+    }
+}
+
+fn scrape_all(tasks: &mut JoinSet<()>, intake: &Intake, config: &Config, shutdown: &CancellationToken) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(Duration::from_secs(5)));
+    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
+    for job in config.scrape.iter().cloned().map(Arc::new) {
+        for target in &job.targets {
+            match Scraper::new(intake.clone(), client.clone(), job.clone(), target) {
+                Some(scraper) => drop(tasks.spawn(scraper.run(shutdown.clone()))),
+                None => tracing::error!(target.address, job.path, "target is no address and is not scraped"),
+            }
+        }
+    }
+}
+
+/// Cuts chunks and drops what is too old.
+async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationToken) {
+    let mut cut = tokio::time::interval(CUT_EVERY);
+    let mut drop_old = tokio::time::interval(DROP_EVERY);
+    cut.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    drop_old.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = cut.tick() => intake.samples.cut(now(), Due::Full).await.map(|cut| intake.metrics.chunks.inc_by(cut as u64)),
+            _ = drop_old.tick() => drop_before(&intake, retention).await,
+        };
+        if let Err(error) = outcome {
+            intake.metrics.store_errors.with_label_values(&[error.label()]).inc();
+            tracing::error!(%error, "the store was not tidied");
+        }
+    }
+}
+
+async fn drop_before(intake: &Intake, retention: Duration) -> Result<(), Error> {
+    let before = now().minus(retention);
+    intake.store.drop_before(before).await?;
+    intake.samples.forget(before).await
+}
+
+/// Serves routes until told to stop; open connections get the rest of the time to end.
+async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) {
+    let served = axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a listener ended");
+    }
+}

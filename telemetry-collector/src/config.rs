@@ -1,0 +1,139 @@
+//! What the collector is told to do: checked settings.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wattle_contract::{MachineFacts, NodeName};
+
+use crate::Error;
+
+/// What the collector is told to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the store is: `sqlite://PATH` or `postgres://…`.
+    pub store_url: String,
+    /// Length of a window. Range: 1 s to 1 h.
+    pub window: Duration,
+    /// How long after its end a window stays open for samples that come late. Range: up to 10 min.
+    pub window_lag: Duration,
+    /// What to scrape.
+    pub scrape: Vec<ScrapeJob>,
+    /// What is known of the machines, by node.
+    pub machines: BTreeMap<NodeName, MachineFacts>,
+    /// How long everything is kept. Range: 1 h and above.
+    pub retention: Duration,
+    /// What one query may cost.
+    pub query: QueryLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            store_url: "sqlite://wattle.db".to_owned(),
+            window: Duration::from_secs(15),
+            window_lag: Duration::from_secs(5),
+            scrape: Vec::new(),
+            machines: BTreeMap::new(),
+            retention: Duration::from_secs(15 * 24 * 3600),
+            query: QueryLimits::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that cannot work.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |setting, reason: &str| Err(Error::Setting { setting, reason: reason.to_owned() });
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&self.window) {
+            return refuse("window", "must be from 1 s to 1 h");
+        }
+        if self.window_lag > Duration::from_secs(600) {
+            return refuse("window_lag", "must be at most 10 min");
+        }
+        if self.retention < Duration::from_secs(3600) {
+            return refuse("retention", "must be at least 1 h");
+        }
+        for job in &self.scrape {
+            if job.interval < Duration::from_millis(100) || job.timeout.is_zero() {
+                return refuse("scrape", "interval must be at least 100 ms and timeout above zero");
+            }
+            if job.timeout > job.interval {
+                return refuse("scrape", "timeout must not be longer than interval");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Targets that are scraped alike.
+#[derive(Clone, Debug)]
+pub struct ScrapeJob {
+    /// The `job` label.
+    pub name: String,
+    /// Time from one scrape of a target to the next.
+    pub interval: Duration,
+    /// How long a scrape may take. Range: above zero, at most the interval.
+    pub timeout: Duration,
+    /// Path of the exposition.
+    pub path: String,
+    /// Whether a label that a target gives wins over the same label of the collector.
+    pub honor_labels: bool,
+    /// Largest exposition accepted, unpacked.
+    pub body_limit_bytes: usize,
+    /// The targets.
+    pub targets: Vec<ScrapeTarget>,
+}
+
+impl Default for ScrapeJob {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(10),
+            path: "/metrics".to_owned(),
+            honor_labels: false,
+            body_limit_bytes: 64 << 20,
+            targets: Vec::new(),
+        }
+    }
+}
+
+/// One exposition to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrapeTarget {
+    /// Host and port; also the `instance` label, unless `labels` has one.
+    pub address: String,
+    /// Labels that every sample of the target gets.
+    pub labels: Vec<(String, String)>,
+}
+
+/// What one query may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// How long it may run.
+    pub timeout: Duration,
+    /// Steps a range query may have.
+    pub max_points: usize,
+    /// Samples it may read, results between its steps included.
+    pub max_samples: usize,
+    /// Queries at the same time; more of them wait.
+    pub max_concurrent: usize,
+    /// How far back an instant selector looks for a sample.
+    pub lookback: Duration,
+    /// Whether a metric's name goes at the end of a query instead of in each function, as Prometheus does with its
+    /// feature `promql-delayed-name-removal`.
+    pub delayed_name_removal: bool,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(60),
+            max_points: 11_000,
+            max_samples: 20_000_000,
+            max_concurrent: 16,
+            lookback: Duration::from_secs(300),
+            delayed_name_removal: false,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The collector's own metrics.
+//!
+//! | metric | what |
+//! |---|---|
+//! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`) |
+//! | `wattle_collector_samples_rejected_total{reason}` | samples not taken |
+//! | `wattle_collector_series` | series in memory |
+//! | `wattle_collector_spans_total` | spans acknowledged |
+//! | `wattle_collector_scrapes_total`, `wattle_collector_scrape_failures_total{reason}` | scrapes |
+//! | `wattle_collector_store_errors_total{kind}` | operations that failed in the store, by kind of error |
+//! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
+//! | `wattle_collector_chunks_total` | chunks cut |
+//! | `wattle_collector_windows_total` | windows published |
+//! | `wattle_collector_query_seconds`, `wattle_collector_query_errors_total{reason}` | queries |
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::Error;
+
+/// The collector's own metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) samples: IntCounterVec,
+    pub(crate) rejected: IntCounterVec,
+    pub(crate) series: IntGauge,
+    pub(crate) spans: IntCounter,
+    pub(crate) scrapes: IntCounter,
+    pub(crate) scrape_failures: IntCounterVec,
+    pub(crate) store_errors: IntCounterVec,
+    pub(crate) append_seconds: Histogram,
+    pub(crate) chunks: IntCounter,
+    pub(crate) windows: IntCounter,
+    pub(crate) query_seconds: Histogram,
+    pub(crate) query_errors: IntCounterVec,
+}
+
+impl Metrics {
+    /// Declares them in a registry.
+    pub(crate) fn register(registry: &Registry) -> Result<Self, Error> {
+        let counter = |name: &str, help: &str| -> Result<IntCounter, Error> {
+            let metric = IntCounter::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let counters = |name: &str, help: &str, label: &str| -> Result<IntCounterVec, Error> {
+            let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let seconds = |name: &str, help: &str| -> Result<Histogram, Error> {
+            let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+            let metric = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok(metric)
+        };
+        let series = IntGauge::new("wattle_collector_series", "Series in memory")?;
+        registry.register(Box::new(series.clone()))?;
+        Ok(Self {
+            samples: counters("wattle_collector_samples_total", "Samples acknowledged", "way")?,
+            rejected: counters("wattle_collector_samples_rejected_total", "Samples not taken", "reason")?,
+            series,
+            spans: counter("wattle_collector_spans_total", "Spans acknowledged")?,
+            scrapes: counter("wattle_collector_scrapes_total", "Scrapes tried")?,
+            scrape_failures: counters("wattle_collector_scrape_failures_total", "Scrapes that failed", "reason")?,
+            store_errors: counters("wattle_collector_store_errors_total", "Operations failed in the store", "kind")?,
+            append_seconds: seconds("wattle_collector_append_seconds", "Time to acknowledge a batch")?,
+            chunks: counter("wattle_collector_chunks_total", "Chunks cut")?,
+            windows: counter("wattle_collector_windows_total", "Windows published")?,
+            query_seconds: seconds("wattle_collector_query_seconds", "Time to answer a query")?,
+            query_errors: counters("wattle_collector_query_errors_total", "Queries refused or failed", "reason")?,
+        })
+    }
+}

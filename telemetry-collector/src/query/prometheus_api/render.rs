@@ -1,0 +1,134 @@
+//! Results as Prometheus writes them: numbers as text, times as seconds.
+
+use std::fmt::Write;
+
+use promql_parser::parser::{Expr, value::ValueType};
+use wattle_contract::{Labels, METRIC_NAME};
+
+use crate::query::promql::{Grid, QueryError, Series, Value};
+
+/// Writes a number as Prometheus does.
+pub(crate) fn number(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
+    } else {
+        value.to_string()
+    }
+}
+
+/// Writes labels as a JSON object.
+pub(super) fn labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    let mut separator = "";
+    // The name stands first, as in Prometheus.
+    let name = labels.iter().filter(|(name, _)| *name == METRIC_NAME);
+    for (name, value) in name.chain(labels.iter().filter(|(name, _)| *name != METRIC_NAME)) {
+        out.push_str(separator);
+        text(out, name);
+        out.push(':');
+        text(out, value);
+        separator = ",";
+    }
+    out.push('}');
+}
+
+fn text(out: &mut String, value: &str) {
+    out.push_str(&serde_json::Value::from(value).to_string());
+}
+
+fn point(out: &mut String, time: i64, value: f64) {
+    time_of(out, time);
+    let _ = write!(out, ",\"{}\"]", number(value));
+}
+
+/// Writes `[1435781430.781`.
+fn time_of(out: &mut String, time: i64) {
+    let sign = if time < 0 { "-" } else { "" };
+    let (seconds, millis) = (time.unsigned_abs() / 1000, time.unsigned_abs() % 1000);
+    let _ = write!(out, "[{sign}{seconds}");
+    if millis > 0 {
+        let digits = format!("{millis:03}");
+        let _ = write!(out, ".{}", digits.trim_end_matches('0'));
+    }
+}
+
+/// Writes the result of an instant query.
+pub(super) fn instant(value: Value, grid: Grid) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Scalar(numbers) => {
+            out.push_str("{\"resultType\":\"scalar\",\"result\":");
+            point(&mut out, grid.start, numbers.first().copied().unwrap_or(f64::NAN));
+            out.push('}');
+        }
+        Value::Text(value) => {
+            out.push_str("{\"resultType\":\"string\",\"result\":");
+            time_of(&mut out, grid.start);
+            out.push(',');
+            text(&mut out, &value);
+            out.push_str("]}");
+        }
+        Value::Vector(series) => {
+            out.push_str("{\"resultType\":\"vector\",\"result\":[");
+            let mut separator = "";
+            for one in &series {
+                let Some(value) = one.values.first().copied().flatten() else { continue };
+                let _ = write!(out, "{separator}{{\"metric\":");
+                labels(&mut out, &one.labels);
+                out.push_str(",\"value\":");
+                point(&mut out, grid.start, value);
+                out.push('}');
+                separator = ",";
+            }
+            out.push_str("]}");
+        }
+        Value::Matrix(found) => matrix(&mut out, found.into_iter()),
+    }
+    out
+}
+
+/// Writes the result of a range query: always a matrix, ordered by labels.
+pub(super) fn range(value: Value, expr: &Expr, grid: Grid) -> Result<String, QueryError> {
+    let mut series = match value {
+        Value::Vector(series) => series,
+        Value::Scalar(numbers) => vec![Series::new(Labels::default(), numbers.into_iter().map(Some).collect())],
+        Value::Text(_) | Value::Matrix(_) => {
+            let found = match expr.value_type() {
+                ValueType::Matrix => "range vector",
+                _ => "string",
+            };
+            return Err(QueryError::BadData(format!(
+                "invalid expression type \"{found}\" for range query, must be Scalar or instant Vector"
+            )));
+        }
+    };
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let mut out = String::new();
+    let pointed = |one: Series| {
+        let points = grid.times().zip(one.values).filter_map(|(time, value)| value.map(|value| (time, value)));
+        (one.labels, points.collect::<Vec<_>>())
+    };
+    matrix(&mut out, series.into_iter().map(pointed));
+    Ok(out)
+}
+
+fn matrix(out: &mut String, series: impl Iterator<Item = (Labels, Vec<(i64, f64)>)>) {
+    out.push_str("{\"resultType\":\"matrix\",\"result\":[");
+    let mut separator = "";
+    for (metric, points) in series {
+        let _ = write!(out, "{separator}{{\"metric\":");
+        labels(out, &metric);
+        out.push_str(",\"values\":[");
+        for (at, (time, value)) in points.into_iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            point(out, time, value);
+        }
+        out.push_str("]}");
+        separator = ",";
+    }
+    out.push_str("]}");
+}

@@ -1,0 +1,9 @@
+//! The ways in: what arrives is parsed once, and journalled before it is acknowledged.
+
+pub(crate) mod exposition;
+mod exposition_text;
+pub(crate) mod intake;
+pub(crate) mod otlp;
+pub(crate) mod remote_write;
+pub(crate) mod scrape;
+mod scrape_body;

@@ -1,0 +1,213 @@
+//! Parser of what targets expose: Prometheus text 0.0.4 and OpenMetrics 1.0.
+//!
+//! The body is walked once; a sample borrows its text from it. The raw text of a series (`name{…}`) is the key of the
+//! scrape's cache, so labels are unescaped only when a series is new. Exemplars are skipped.
+
+use std::borrow::Cow;
+
+use super::exposition_text::{Cursor, unescape};
+
+/// Which of the two formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus text 0.0.4: times are milliseconds.
+    Text,
+    /// OpenMetrics 1.0: times are seconds, the body ends with `# EOF`.
+    OpenMetrics,
+}
+
+impl Format {
+    /// Reads the format off a Content-Type; text when it says nothing else.
+    pub(crate) fn from_content_type(content_type: Option<&str>) -> Self {
+        match content_type {
+            Some(text) if text.trim_start().starts_with("application/openmetrics-text") => Self::OpenMetrics,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// Where a body stops being an exposition, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub(crate) struct ParseError {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// What was expected.
+    pub(crate) reason: &'static str,
+}
+
+/// One thing found in a body.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item<'a> {
+    /// A value.
+    Sample(RawSample<'a>),
+    /// `# TYPE`, `# HELP` or `# UNIT`: (keyword, metric, text).
+    Metadata(&'a str, &'a str, Cow<'a, str>),
+}
+
+/// One value as it stands in the body.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RawSample<'a> {
+    /// Name and labels as written.
+    pub(crate) series: &'a str,
+    /// The value.
+    pub(crate) value: f64,
+    /// Its own time in milliseconds, where it has one.
+    pub(crate) time: Option<i64>,
+}
+
+/// Walks a body; ends after the first error.
+pub(crate) struct Parser<'a> {
+    rest: &'a str,
+    line: usize,
+    format: Format,
+    ended: bool,
+    failed: bool,
+}
+
+impl<'a> Parser<'a> {
+    /// Starts at the beginning of a body.
+    pub(crate) fn new(body: &'a str, format: Format) -> Self {
+        Self { rest: body, line: 0, format, ended: false, failed: false }
+    }
+
+    fn next_item(&mut self) -> Result<Option<Item<'a>>, &'static str> {
+        loop {
+            if self.rest.is_empty() {
+                let open = self.format == Format::OpenMetrics && !self.ended;
+                return if open { Err("the body ends without # EOF") } else { Ok(None) };
+            }
+            let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+            self.rest = rest;
+            self.line += 1;
+            if self.ended {
+                return Err("text after # EOF");
+            }
+            let line = line.trim_end_matches('\r');
+            let trimmed = line.trim_start_matches([' ', '\t']);
+            if let Some(comment) = trimmed.strip_prefix('#') {
+                if self.format == Format::OpenMetrics && comment.trim() == "EOF" {
+                    self.ended = true;
+                } else if let Some(item) = metadata(comment) {
+                    return Ok(Some(item));
+                }
+            } else if !trimmed.is_empty() {
+                return sample(trimmed, self.format).map(|sample| Some(Item::Sample(sample)));
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Parser<'a> {
+    type Item = Result<Item<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        match self.next_item() {
+            Ok(item) => item.map(Ok),
+            Err(reason) => {
+                self.failed = true;
+                Some(Err(ParseError { line: self.line, reason }))
+            }
+        }
+    }
+}
+
+fn metadata(comment: &str) -> Option<Item<'_>> {
+    let comment = comment.trim_start();
+    let (keyword, rest) = comment.split_once([' ', '\t'])?;
+    if !matches!(keyword, "TYPE" | "HELP" | "UNIT") {
+        return None;
+    }
+    let rest = rest.trim_start();
+    let (metric, text) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+    Some(Item::Metadata(keyword, metric.trim_matches('"'), unescape(text.trim())?))
+}
+
+fn sample(line: &str, format: Format) -> Result<RawSample<'_>, &'static str> {
+    let mut cursor = Cursor::new(line);
+    walk_series(&mut cursor, &mut |_, _| ())?;
+    let series = cursor.taken().trim_end_matches([' ', '\t']);
+    let mut words = cursor.rest().split([' ', '\t']).filter(|word| !word.is_empty());
+    let value = words.next().ok_or("expected a value")?;
+    let value = number(value).ok_or("expected a number as value")?;
+    let time = match words.next() {
+        None => return Ok(RawSample { series, value, time: None }),
+        Some("#") if format == Format::OpenMetrics => return Ok(RawSample { series, value, time: None }),
+        Some(word) => match format {
+            Format::Text => word.parse().ok(),
+            Format::OpenMetrics => seconds(word),
+        },
+    };
+    let time = time.ok_or("expected a time after the value")?;
+    match words.next() {
+        None => {}
+        Some("#") if format == Format::OpenMetrics => {}
+        Some(_) => return Err("unexpected text after the time"),
+    }
+    Ok(RawSample { series, value, time: Some(time) })
+}
+
+fn number(word: &str) -> Option<f64> {
+    word.parse().ok()
+}
+
+fn seconds(word: &str) -> Option<i64> {
+    let millis = word.parse::<f64>().ok()? * 1000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be in the range of real times")]
+    (millis.abs() < 1e15).then(|| millis.round() as i64)
+}
+
+/// Gives the name (as label `__name__`) and labels of a series as written.
+pub(crate) fn labels_of(series: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let mut labels = Vec::new();
+    walk_series(&mut Cursor::new(series), &mut |name, value| labels.push((name.into_owned(), value.into_owned())))?;
+    Ok(labels)
+}
+
+/// Walks `name{a="b",…}` or `{"name",a="b",…}`.
+fn walk_series<'a>(
+    cursor: &mut Cursor<'a>,
+    found: &mut dyn FnMut(Cow<'a, str>, Cow<'a, str>),
+) -> Result<(), &'static str> {
+    const NAME: &str = wattle_contract::METRIC_NAME;
+    let name = cursor.name(true);
+    if !name.is_empty() {
+        found(Cow::Borrowed(NAME), Cow::Borrowed(name));
+    }
+    let mut named = !name.is_empty();
+    cursor.blanks();
+    if !cursor.eat('{') {
+        return if named { Ok(()) } else { Err("expected a metric name") };
+    }
+    loop {
+        cursor.blanks();
+        if cursor.eat('}') {
+            break;
+        }
+        let label = if cursor.peek() == Some('"') { cursor.quoted()? } else { Cow::Borrowed(cursor.name(false)) };
+        if label.is_empty() {
+            return Err("expected a label name");
+        }
+        cursor.blanks();
+        if cursor.eat('=') {
+            cursor.blanks();
+            found(label, cursor.quoted()?);
+        } else if named {
+            return Err("expected = after the label name");
+        } else {
+            found(Cow::Borrowed(NAME), label);
+            named = true;
+        }
+        cursor.blanks();
+        if !cursor.eat(',') && cursor.peek() != Some('}') {
+            return Err("expected , or } after a label");
+        }
+    }
+    if named { Ok(()) } else { Err("expected a metric name") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The one door into the store: counts what every receiver brings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use tokio::time::Instant;
+use wattle_contract::{Sample, Timestamp};
+
+use crate::Error;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::outcome::Appended;
+use crate::store::samples::Samples;
+use crate::store::traces::SpanNames;
+
+/// Gives the wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since)
+}
+
+/// The one door into the store.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    pub(crate) store: Arc<Store>,
+    pub(crate) samples: Arc<Samples>,
+    pub(crate) metrics: Metrics,
+    names: Arc<tokio::sync::Mutex<SpanNames>>,
+    pub(crate) metadata: Arc<parking_lot::RwLock<Metadata>>,
+    accepted: Arc<AtomicU64>,
+    spans: Arc<AtomicU64>,
+}
+
+/// Metric name to (type, help, unit), as targets tell.
+pub(crate) type Metadata = std::collections::BTreeMap<String, MetricMetadata>;
+
+/// What a target says of one metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct MetricMetadata {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) help: String,
+    pub(crate) unit: String,
+}
+
+impl Intake {
+    pub(crate) fn new(store: Arc<Store>, samples: Arc<Samples>, metrics: Metrics) -> Self {
+        Self {
+            store,
+            samples,
+            metrics,
+            names: Arc::default(),
+            metadata: Arc::default(),
+            accepted: Arc::default(),
+            spans: Arc::default(),
+        }
+    }
+
+    /// Takes samples; `way` is the fixed word of the way in.
+    pub(crate) async fn samples(&self, way: &'static str, batch: Vec<Sample>) -> Result<Appended, Error> {
+        let started = Instant::now();
+        let outcome = self.samples.append(batch, now()).await;
+        self.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
+        match &outcome {
+            Ok(appended) => {
+                self.accepted.fetch_add(appended.accepted as u64, Ordering::Relaxed);
+                self.metrics.samples.with_label_values(&[way]).inc_by(appended.accepted as u64);
+                for (reason, count) in &appended.rejected {
+                    self.metrics.rejected.with_label_values(&[reason.label()]).inc_by(*count as u64);
+                }
+                if appended.created > 0 {
+                    self.metrics.series.set(i64::try_from(self.samples.series_count()).unwrap_or(i64::MAX));
+                }
+            }
+            Err(error) => self.metrics.store_errors.with_label_values(&[error.label()]).inc(),
+        }
+        outcome
+    }
+
+    /// Takes spans; gives how many.
+    pub(crate) async fn spans(&self, request: &ExportTraceServiceRequest) -> Result<u64, Error> {
+        let outcome = self.store.add_spans(request, &mut *self.names.lock().await, now()).await;
+        match &outcome {
+            Ok(count) => {
+                self.spans.fetch_add(*count, Ordering::Relaxed);
+                self.metrics.spans.inc_by(*count);
+            }
+            Err(error) => self.metrics.store_errors.with_label_values(&[error.label()]).inc(),
+        }
+        outcome
+    }
+
+    /// Gives the samples acknowledged since the start.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Gives the spans acknowledged since the start.
+    pub(crate) fn span_count(&self) -> u64 {
+        self.spans.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Intake").field("store", &self.store).finish_non_exhaustive()
+    }
+}

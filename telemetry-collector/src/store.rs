@@ -1,0 +1,96 @@
+//! The store: one type over SQLite or PostgreSQL.
+//!
+//! SQL is the container, chunks are the content. What was received goes into a journal row in one transaction
+//! (acknowledged = journalled), lives in memory as the head, and is cut into chunks of about 120 samples a series later;
+//! traces are compressed batches beside narrow search rows. Statements are the same text for both databases; what
+//! differs (opening, locks, arrays) is in [`sqlite`] and [`postgres`].
+
+pub(crate) mod chunk;
+mod decision;
+pub(crate) mod head;
+mod index;
+pub(crate) mod journal;
+mod open;
+pub(crate) mod outcome;
+mod postgres;
+mod retention;
+pub(crate) mod samples;
+mod series;
+mod sqlite;
+pub(crate) mod traces;
+mod varint;
+mod window;
+
+use std::fmt;
+
+use crate::Error;
+
+pub use series::Stats;
+
+/// A connection to the database that holds everything measured and decided.
+pub struct Store {
+    backend: Backend,
+    /// The store as people are told of it: no credentials.
+    name: String,
+    /// Held while a collector writes: dropped with the store.
+    writer: parking_lot::Mutex<Option<WriterLock>>,
+}
+
+enum Backend {
+    Sqlite(sqlx::SqlitePool),
+    Postgres(sqlx::PgPool),
+}
+
+enum WriterLock {
+    File(#[expect(dead_code, reason = "held for its lock, released by the operating system")] std::fs::File),
+    Session(#[expect(dead_code, reason = "the advisory lock ends with the connection")] Box<sqlx::PgConnection>),
+}
+
+/// Runs the same statements on whichever database is behind the store.
+macro_rules! on_pool {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.backend {
+            crate::store::Backend::Sqlite($pool) => $body,
+            crate::store::Backend::Postgres($pool) => $body,
+        }
+    };
+}
+pub(crate) use on_pool;
+
+impl Store {
+    /// Opens `sqlite://PATH` or `postgres://…` and brings its schema up to date.
+    ///
+    /// Errors: the address is of no known kind, the database cannot be reached, is corrupt, or is newer than this binary.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let (backend, name) = open::open(url).await?;
+        Ok(Self { backend, name, writer: parking_lot::Mutex::new(None) })
+    }
+
+    /// Gives the store's name without credentials.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Claims the store for one writing collector until the store is dropped.
+    pub(crate) async fn lock_for_writing(&self) -> Result<(), Error> {
+        let lock = match &self.backend {
+            Backend::Sqlite(pool) => sqlite::writer_lock(pool, &self.name).map(WriterLock::File)?,
+            Backend::Postgres(pool) => WriterLock::Session(Box::new(postgres::writer_lock(pool, &self.name).await?)),
+        };
+        *self.writer.lock() = Some(lock);
+        Ok(())
+    }
+
+    /// Closes every connection, after what runs on them.
+    pub(crate) async fn close(&self) {
+        on_pool!(self, pool => pool.close().await);
+        self.writer.lock().take();
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("name", &self.name).finish_non_exhaustive()
+    }
+}

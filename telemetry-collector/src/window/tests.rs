@@ -1,0 +1,1 @@
+//! Windows from captured and made-up samples.

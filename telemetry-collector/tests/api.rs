@@ -1,0 +1,147 @@
+//! The API as clients of Prometheus meet it.
+
+mod common;
+
+use common::{get, post, query, query_range, send, sqlite, start, write};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+use wattle_collector::Config;
+
+async fn filled() -> (common::Running, tempfile::TempDir) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = start(Config { store_url: sqlite(dir.path()), ..Config::default() }).await;
+    let points = |factor: f64| (0..=60).map(|at| (at * 15_000, at as f64 * factor)).collect::<Vec<_>>();
+    let (status, body) = write(
+        &running.api,
+        &[
+            (vec![("__name__", "http_requests_total"), ("pod", "a"), ("job", "web")], points(15.0)),
+            (vec![("__name__", "http_requests_total"), ("pod", "b"), ("job", "web")], points(30.0)),
+            (vec![("__name__", "temperature"), ("pod", "a")], vec![(0, f64::NAN), (60_000, f64::INFINITY)]),
+        ],
+    )
+    .await;
+    assert_eq!((status, body.as_str()), (StatusCode::NO_CONTENT, ""));
+    (running, dir)
+}
+
+#[tokio::test]
+async fn the_health_check_of_grafana_gets_a_scalar() {
+    let (running, _dir) = filled().await;
+
+    let answer = query(&running.api, "1+1", 4.0).await;
+
+    assert_eq!(answer, json!({"status": "success", "data": {"resultType": "scalar", "result": [4, "2"]}}));
+}
+
+#[tokio::test]
+async fn sums_of_rates_are_drawn() {
+    let (running, _dir) = filled().await;
+
+    let by_pod = query(&running.api, "round(sum by (pod) (rate(http_requests_total[5m])), 0.001)", 600.0).await;
+    let all = query_range(
+        &running.api,
+        "round(sum(rate(http_requests_total{pod=~\"a|b\"}[5m])), 0.5) * 2",
+        600.0,
+        660.0,
+        30.0,
+    )
+    .await;
+
+    let mut result = by_pod["data"]["result"].as_array().expect("a vector").clone();
+    result.sort_by_key(ToString::to_string);
+    assert_eq!(result[0], json!({"metric": {"pod": "a"}, "value": [600, "1"]}));
+    assert_eq!(result[1], json!({"metric": {"pod": "b"}, "value": [600, "2"]}));
+    assert_eq!(
+        all["data"],
+        json!({"resultType": "matrix", "result": [{"metric": {}, "values": [[600, "6"], [630, "6"], [660, "6"]]}]})
+    );
+}
+
+#[tokio::test]
+async fn numbers_that_json_has_not_are_texts() {
+    let (running, _dir) = filled().await;
+
+    let first = query(&running.api, "temperature", 0.0).await;
+    let second = query(&running.api, "-temperature", 60.5).await;
+    let points = query(&running.api, "temperature[2m]", 60.0).await;
+
+    assert_eq!(first["data"]["result"][0]["value"], json!([0, "NaN"]));
+    assert_eq!(second["data"]["result"][0]["value"], json!([60.5, "-Inf"]));
+    assert_eq!(points["data"]["resultType"], "matrix");
+    assert_eq!(points["data"]["result"][0]["values"], json!([[0, "NaN"], [60, "+Inf"]]));
+}
+
+#[tokio::test]
+async fn errors_have_a_type_and_a_reason() {
+    let (running, _dir) = filled().await;
+
+    for (bad, kind, reason) in [
+        ("sum(", "bad_data", "invalid parameter \"query\""),
+        ("info(temperature)", "bad_data", ""),
+        ("histogram_count(temperature)", "bad_data", "not supported: function histogram_count()"),
+        ("temperature > on() group_left() fill(0) temperature", "bad_data", ""),
+        ("http_requests_total + on(job) http_requests_total", "execution", "many-to-many matching not allowed"),
+    ] {
+        let answer = query(&running.api, bad, 600.0).await;
+        assert_eq!((&answer["status"], &answer["errorType"]), (&json!("error"), &json!(kind)), "{bad}: {answer}");
+        assert!(answer["error"].as_str().expect("a text").contains(reason), "{bad}: {answer}");
+    }
+    let many = query_range(&running.api, "1", 0.0, 1e9, 1.0).await;
+    assert!(many["error"].as_str().expect("a text").contains("exceeded maximum resolution"), "{many}");
+    let (status, body) = get(&running.api, "/api/v1/query_range?query=1&start=5&end=1&step=1").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    let (status, body) = get(&running.api, "/api/v1/query?query=1&time=noon").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+}
+
+#[tokio::test]
+async fn variables_of_dashboards_are_answered() {
+    let (running, _dir) = filled().await;
+    let data = async |path: &str| {
+        let (status, body) = get(&running.api, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")["data"].clone()
+    };
+
+    assert_eq!(data("/api/v1/labels").await, json!(["__name__", "job", "pod"]));
+    assert_eq!(data("/api/v1/label/pod/values").await, json!(["a", "b"]));
+    assert_eq!(data("/api/v1/label/pod/values?match[]=temperature").await, json!(["a"]));
+    assert_eq!(data("/api/v1/label/U___5f__name_5f_/values").await, json!([]));
+    assert_eq!(
+        data("/api/v1/series?match[]=%7Bpod%3D%22b%22%7D").await,
+        json!([{"__name__": "http_requests_total", "job": "web", "pod": "b"}])
+    );
+    assert_eq!(data("/api/v1/labels?limit=1").await, json!(["__name__"]));
+    assert_eq!(data("/api/v1/metadata").await, json!({}));
+    assert!(data("/api/v1/status/buildinfo").await["features"].is_null());
+    let (status, _) = get(&running.api, "/-/ready").await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, body) = post(&running.api, "/api/v1/series", "application/x-www-form-urlencoded", "").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+}
+
+#[tokio::test]
+async fn a_snapshot_has_a_tag_and_is_not_sent_twice() {
+    let (running, _dir) = filled().await;
+    let (status, _) = get(&running.api, "/api/v1/snapshot").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+
+    let end = common::now_ms() / 15_000 * 15_000 - 30_000;
+    let labels = vec![("__name__", "kepler_node_cpu_joules_total"), ("zone", "package"), ("node_name", "n1")];
+    write(&running.api, &[(labels, vec![(end - 12_000, 100.0), (end - 2_000, 700.0)])]).await;
+    let mut snapshots = running.collector.snapshots();
+    snapshots.changed().await.expect("a snapshot");
+
+    let request = |known: &str| {
+        let uri = format!("http://{}/api/v1/snapshot", running.api);
+        Request::get(uri).header("if-none-match", known).body(Full::default()).expect("a request")
+    };
+    let (status, headers, body) = send(request("\"0\"")).await;
+    assert_eq!(status, StatusCode::OK);
+    let snapshot: wattle_contract::ClusterSnapshot = serde_json::from_str(&body).expect("a snapshot");
+    assert_eq!(headers["etag"], format!("\"{}\"", snapshot.version));
+    assert_eq!(snapshot.window.nodes[0].power_watts.map(wattle_contract::Watts::get), Some(60.0));
+    let (status, _, body) = send(request(&format!("\"{}\"", snapshot.version))).await;
+    assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
+}
