@@ -6,5 +6,6 @@ mod follow;
 mod http;
 mod kubernetes;
 mod laws;
+mod tls;
 mod toy;
 mod world;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use prometheus::Registry;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -157,10 +157,10 @@ impl World {
 }
 
 /// A connection that stays open between calls, like Go's.
-pub(crate) struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection<S = TcpStream>(BufReader<S>);
 
-impl Connection {
-    pub(crate) fn to(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn to(stream: S) -> Self {
         Self(BufReader::new(stream))
     }
 
@@ -202,7 +202,7 @@ impl Connection {
         Some(Reply { status, body })
     }
 
-    pub(crate) fn split(self) -> TcpStream {
+    pub(crate) fn split(self) -> S {
         self.0.into_inner()
     }
 }
@@ -247,4 +247,13 @@ pub(crate) fn corpus(part: &str) -> Option<PathBuf> {
     }
     println!("no corpus at {}: not compared with recorded bodies (set WATTLE_CORPUS)", folder.display());
     None
+}
+
+/// Gives the error of a start that must fail.
+pub(crate) async fn start_error(config: Config) -> wattle_scheduler::Error {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let (snapshots, model) = (watch::channel(None).1, watch::channel(None).1);
+    let decisions = mpsc::channel(1).0;
+    let (registry, shutdown) = (Registry::new(), CancellationToken::new());
+    Scheduler::start(config, listener, snapshots, model, decisions, None, &registry, shutdown).expect_err("refused")
 }
