@@ -33,6 +33,7 @@ use crate::settings::MeshSettings;
 
 pub(crate) use destination_rules::DestinationRules;
 pub(crate) use peers::PeerModes;
+pub(crate) use retries::{grpc_status, retry_on};
 pub(crate) use scope::Scope;
 pub(crate) use virtual_services::VirtualServices;
 

@@ -203,11 +203,10 @@ impl ParsedFile {
                     self.findings.push(resource::finding(&self.name, place, object.clone(), problem));
                 }
             }
-            Outcome::Resource(mut resource, mut problems) => {
+            Outcome::Resource(resource, mut problems) => {
                 if !resource.broken {
                     validate::validate(&resource, &mut problems);
                 }
-                resource.broken |= problems.iter().any(|problem| problem.rule.severity == Severity::Error);
                 problems.sort_by_key(|problem| resource.locate(&problem.path));
                 self.findings.extend(problems.into_iter().map(|problem| resource.finding(problem)));
                 self.resources.push(Arc::new(*resource));

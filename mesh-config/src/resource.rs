@@ -15,7 +15,7 @@ pub(crate) struct Resource {
     pub(crate) kind: Kind,
     pub(crate) meta: ObjectMeta,
     pub(crate) spec: Spec,
-    /// Refused: it is known to exist, but nothing is built from it.
+    /// It could not be read as a whole: it is known to exist, and nothing is said of what it means.
     pub(crate) broken: bool,
     root: Node,
     file: Arc<str>,

@@ -143,7 +143,10 @@ impl Builder {
         self.finish(node, 0)
     }
 
-    fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Fault> {
+    fn finish(&mut self, mut node: Node, anchor: usize) -> Result<(), Fault> {
+        if let Some(address) = address_read_as_pair(&node) {
+            node.value = Value::Scalar { text: address.into(), plain: true };
+        }
         if anchor != 0 {
             let size = count(&node);
             self.alias_nodes += size;
@@ -169,6 +172,14 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// Gives the address that was meant by `[001:db8::]`: YAML 1.2 reads a pair, the parsers of Kubernetes an address.
+fn address_read_as_pair(node: &Node) -> Option<String> {
+    let Value::Mapping(entries) = &node.value else { return None };
+    let [(key, value)] = entries.as_slice() else { return None };
+    let address = format!("{}:", key.text()?);
+    (value.is_null() && address.parse::<std::net::Ipv6Addr>().is_ok()).then_some(address)
 }
 
 /// Puts a pair into a mapping. A merge key (`<<`) adds what is not there yet; any other key may stand once.

@@ -1,0 +1,76 @@
+//! What is accepted and has no effect, told by name: nothing that a user wrote is passed over in silence.
+
+use crate::decode::{Schema, Support};
+use crate::finding::{Problem, rules};
+use crate::kinds::Kind;
+use crate::resource::Resource;
+use crate::yaml::{Node, Value, push_key};
+
+impl Kind {
+    /// Says what the kind does not do, when it does nothing at all.
+    pub(crate) const fn unapplied(self) -> Option<&'static str> {
+        match self {
+            Self::EnvoyFilter => Some("none of its patches has an effect: the proxy is not Envoy"),
+            Self::WasmPlugin | Self::TrafficExtension => Some("no code is loaded: the proxy runs none"),
+            Self::RequestAuthentication => {
+                Some("tokens are not verified: bad ones are not refused, and requestPrincipals stay empty")
+            }
+            Self::ProxyConfig => Some("set the proxy's own settings instead"),
+            Self::WorkloadGroup => Some("no WorkloadEntry is made of it: write them"),
+            _ => None,
+        }
+    }
+}
+
+/// Tells what has no effect.
+pub(super) fn tell(resource: &Resource, problems: &mut Vec<Problem>) {
+    if !resource.kind.is_strict() && resource.kind.unapplied().is_none() {
+        return;
+    }
+    if let Some(effect) = resource.kind.unapplied() {
+        let problem =
+            Problem::new(rules::NOT_APPLIED, "kind", format!("{} is accepted, not applied", resource.kind.name()));
+        problems.push(problem.effect(effect));
+        return;
+    }
+    if let Some(spec) = resource.root().get("spec") {
+        walk(spec, &resource.kind.schema(), &mut "spec".to_owned(), problems);
+    }
+}
+
+fn walk(node: &Node, schema: &Schema, path: &mut String, problems: &mut Vec<Problem>) {
+    let length = path.len();
+    match (&node.value, schema) {
+        (Value::Mapping(entries), Schema::Object(fields)) => {
+            for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
+                let name = key.text().unwrap_or_default();
+                let Some(field) = fields.iter().find(|field| field.json == name) else { continue };
+                push_key(path, name);
+                match field.support {
+                    Support::Applied => walk(value, &(field.schema)(), path, problems),
+                    Support::NotApplied(why) => {
+                        let problem =
+                            Problem::new(rules::NOT_APPLIED, path.clone(), format!("{name} is accepted, not applied"));
+                        problems.push(problem.effect(why));
+                    }
+                }
+                path.truncate(length);
+            }
+        }
+        (Value::Sequence(items), Schema::List(item)) => {
+            for (index, value) in items.iter().enumerate() {
+                path.push_str(&format!("[{index}]"));
+                walk(value, item, path, problems);
+                path.truncate(length);
+            }
+        }
+        (Value::Mapping(entries), Schema::Map(item)) => {
+            for (key, value) in entries {
+                push_key(path, key.text().unwrap_or_default());
+                walk(value, item, path, problems);
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
