@@ -46,6 +46,11 @@ impl Assumed {
         self.nodes.get(node).map_or(Millicores::ZERO, |load| load.cpu)
     }
 
+    /// Walks the nodes that have assumed pods, with their use.
+    pub fn loads(&self) -> impl Iterator<Item = (&NodeName, Millicores)> {
+        self.nodes.iter().map(|(node, load)| (node, load.cpu))
+    }
+
     /// Gives how many pods are assumed in all.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use wattle_contract::ClusterSnapshot;
+use wattle_contract::{ClusterSnapshot, NodeName};
 use wattle_model::Predictor;
 
 use crate::extender::Shared;
+use crate::filter::CapGroups;
 use crate::score::Affinity;
 use crate::view::{Compiled, Memory, View};
 
@@ -59,7 +60,12 @@ async fn compile(
     let known = Arc::clone(shared);
     let compiled = tokio::task::spawn_blocking(move || {
         let (mut completed, nodes) = memory.complete(&snapshot, keep);
-        known.cluster.read().complete(&mut completed);
+        let caps = {
+            let cluster = known.cluster.read();
+            cluster.complete(&mut completed);
+            let label = |node: &NodeName, label: &str| cluster.node(node)?.labels.get(label).cloned();
+            CapGroups::new(&known.config.power_caps, &completed.window.nodes, label)
+        };
         let model =
             model.map(|model| Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile(&completed)) });
         let view = View {
@@ -68,6 +74,7 @@ async fn compile(
             model,
             nodes,
             affinity: Affinity::from_window(&completed.window),
+            caps,
         };
         (view, memory)
     });

@@ -9,6 +9,7 @@ use wattle_contract::{Millicores, Timestamp};
 
 use crate::decide::Policy;
 use crate::error::Error;
+use crate::filter::PowerCap;
 use crate::score::Weights;
 
 /// What the scheduler is told.
@@ -26,6 +27,8 @@ pub struct Config {
     pub weight_slo: f64,
     /// Weight of crowding beyond 80 % utilisation. Range: 0..=100. Default: 0.5.
     pub weight_headroom: f64,
+    /// Limits on the power of groups of nodes. Default: none.
+    pub power_caps: Vec<PowerCap>,
     /// Age from which measurements are no longer used. Default: 2 minutes.
     pub stale_after: Duration,
     /// Time for an answer, well under kube-scheduler's `httpTimeout` (5 s by default). Default: 500 ms.
@@ -62,6 +65,7 @@ impl Default for Config {
             weight_affinity: weights.affinity,
             weight_slo: weights.slo,
             weight_headroom: weights.headroom,
+            power_caps: Vec::new(),
             stale_after: Duration::from_secs(120),
             deadline: Duration::from_millis(500),
             assumed_ttl: Duration::from_secs(300),
@@ -112,6 +116,9 @@ impl Config {
         }
         if self.weight_energy + self.weight_latency <= 0.0 {
             return refuse("weight_energy", "0".to_owned(), "above 0 when weight_latency is 0");
+        }
+        if let Some(cap) = self.power_caps.iter().find(|cap| cap.watts.get() <= 0.0 || cap.label.is_empty()) {
+            return refuse("power_caps", format!("{} for label {:?}", cap.watts, cap.label), "above 0 W for a label");
         }
         for (key, span) in
             [("stale_after", self.stale_after), ("deadline", self.deadline), ("assumed_ttl", self.assumed_ttl)]

@@ -104,9 +104,11 @@ impl Asked<'_> {
         let predictions = model.predictions.node(node).ok_or(Reason::NoMeasurement)?;
         let before = self.assumed.on(node);
         let after = before + self.cpu;
+        let p95 = predictions.p95(self.pod.service.as_ref(), after);
         Ok(Estimate {
             added_watts: added_watts(predictions, before, after),
-            p95: predictions.p95(self.pod.service.as_ref(), after),
+            p95,
+            typical_p95: if p95.is_none() { predictions.p95(None, after) } else { None },
             utilisation: predictions.utilisation(after),
             local_traffic: None,
             doubt,

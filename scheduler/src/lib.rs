@@ -19,6 +19,7 @@ pub mod decide;
 mod error;
 pub mod explain;
 mod extender;
+pub mod filter;
 mod follow;
 mod metrics;
 pub mod normalize;

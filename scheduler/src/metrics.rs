@@ -45,6 +45,8 @@ pub(crate) struct Metrics {
     pub(crate) candidates: IntCounterVec,
     /// `wattle_scheduler_unknown_nodes_total`: candidates that no snapshot has heard of.
     pub(crate) unknown_nodes: IntCounter,
+    /// `wattle_scheduler_refused_nodes_total`: candidates refused for a power cap.
+    pub(crate) refused_nodes: IntCounter,
     /// `wattle_scheduler_whole_node_calls_total`: calls with whole Node objects (`nodeCacheCapable: false`).
     pub(crate) whole_node_calls: IntCounter,
     /// `wattle_scheduler_score_spread`: highest minus lowest score of a decision.
@@ -78,6 +80,7 @@ impl Metrics {
             rejections: with.counters("rejections_total", "Bodies not usable, whole or in part", &["reason"])?,
             candidates: with.counters("candidates_total", "Scored candidates by reason", &["reason"])?,
             unknown_nodes: with.counter("unknown_nodes_total", "Candidates that no snapshot has heard of")?,
+            refused_nodes: with.counter("refused_nodes_total", "Candidates refused for a power cap")?,
             whole_node_calls: with.counter("whole_node_calls_total", "Calls with nodeCacheCapable false")?,
             score_spread: with.histogram(
                 "score_spread",

@@ -26,6 +26,8 @@ pub struct Estimate {
     pub added_watts: Option<Interval<Watts>>,
     /// Latency of the pod's service there.
     pub p95: Option<Interval<Milliseconds>>,
+    /// Latency of a typical service there: compares nodes for a service that the model has never seen.
+    pub typical_p95: Option<Interval<Milliseconds>>,
     /// Processor use with the pod there. Range: 0 and above, 1 is all there is.
     pub utilisation: Option<f64>,
     /// Share of the pod's traffic that would stay on the node. Range: 0..=1.
@@ -95,7 +97,7 @@ impl Weights {
 #[must_use]
 pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<Option<Cost>> {
     let energy: Vec<_> = estimates.iter().map(|known| energy::part(known.added_watts, known.doubt)).collect();
-    let latency: Vec<_> = estimates.iter().map(|known| latency::part(known.p95, slo, known.doubt)).collect();
+    let latency: Vec<_> = estimates.iter().map(latency_part(slo)).collect();
     let affinity: Vec<_> = estimates.iter().map(|known| known.local_traffic.map(affinity::part)).collect();
     let energy = relative::against_others(&energy, energy::LEAST_SPAN);
     let latency = relative::against_others(&latency, latency::LEAST_SPAN);
@@ -113,4 +115,12 @@ pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds
         Cost::new(sum / total + weights.slo * slo_part + weights.headroom * headroom)
     };
     estimates.iter().enumerate().map(cost).collect()
+}
+
+fn latency_part(slo: Option<Milliseconds>) -> impl Fn(&Estimate) -> Option<f64> {
+    // The objective is in milliseconds of the pod's own service: a typical one's cannot be held against it.
+    move |known| match known.p95 {
+        Some(p95) => Some(latency::part(p95, slo, known.doubt)),
+        None => known.typical_p95.map(|p95| latency::part(p95, None, known.doubt)),
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wattle_contract::{ClusterSnapshot, NodeName, NodeWindow, Timestamp};
 
+use crate::filter::CapGroups;
 use crate::predict::CostModel;
 use crate::score::Affinity;
 
@@ -23,6 +24,8 @@ pub struct View {
     pub nodes: HashMap<NodeName, Measured>,
     /// Who talks to whom.
     pub affinity: Affinity,
+    /// Which power caps hold for which nodes.
+    pub caps: CapGroups,
 }
 
 /// Predictions and the model they are from.

@@ -13,6 +13,7 @@ use super::Shared;
 use super::body;
 use super::call::Call;
 use crate::decide::{decide, neutral_scores};
+use crate::filter::refused;
 use crate::metrics::Verb;
 use crate::pod;
 use crate::wire::{self, Candidates, ExtenderArgs, PreemptArgs};
@@ -29,7 +30,9 @@ pub(super) async fn filter(State(shared): State<Arc<Shared>>, body: Body) -> Res
     on_fitting_thread(body.len(), || match ExtenderArgs::parse(&body) {
         Ok(args) => {
             shared.note_whole_nodes(&args.candidates);
-            call.answer(StatusCode::OK, wire::filter_answer(&args.candidates, &BTreeMap::new()))
+            let nodes = args.candidates.names();
+            let refused = shared.refused(&args, &nodes);
+            call.answer(StatusCode::OK, wire::filter_answer(&args.candidates, &refused))
         }
         Err(error) => call.malformed(&error),
     })
@@ -87,6 +90,18 @@ pub(super) fn on_fitting_thread<T>(body_len: usize, work: impl FnOnce() -> T) ->
 }
 
 impl Shared {
+    /// Gives the candidates to refuse; the pod is read only where there is anything to refuse for.
+    fn refused<'n>(&self, args: &ExtenderArgs<'_>, nodes: &[&'n str]) -> BTreeMap<&'n str, &'static str> {
+        let view = self.view.load();
+        if view.caps.is_empty() {
+            return BTreeMap::new();
+        }
+        let Some(pod) = self.read_pod(args) else { return BTreeMap::new() };
+        let refused = refused(&view, &self.assumed.read(), &self.config.policy(), &pod, nodes, self.config.clock.now());
+        self.metrics.refused_nodes.inc_by(refused.len() as u64);
+        refused
+    }
+
     /// Decides without leaving a trace; `None` when the time ran out.
     pub(super) fn decide(&self, pod: PodRequest, nodes: &[&str], is_late: &dyn Fn() -> bool) -> Option<Decision> {
         let view = self.view.load();

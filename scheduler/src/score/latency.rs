@@ -14,9 +14,9 @@ const GOOD_ENOUGH: f64 = 0.8;
 const BROKEN: f64 = 1.2;
 
 /// formula: max(mid + doubt · (high - mid), 0.8 · objective). Units: milliseconds.
-pub(super) fn part(p95: Option<Interval<Milliseconds>>, slo: Option<Milliseconds>, doubt: f64) -> Option<f64> {
-    let ms = doubted(p95?, doubt);
-    Some(slo.map_or(ms, |slo| ms.max(GOOD_ENOUGH * slo.get())))
+pub(super) fn part(p95: Interval<Milliseconds>, slo: Option<Milliseconds>, doubt: f64) -> f64 {
+    let ms = doubted(p95, doubt);
+    slo.map_or(ms, |slo| ms.max(GOOD_ENOUGH * slo.get()))
 }
 
 /// formula: 0 up to 0.8 of the objective, rising linearly to 1 at 1.2 of it; 0 without an objective.
@@ -48,6 +48,6 @@ mod tests {
         assert!((slo_part(exactly(20.0), slo, 0.0) - 0.5).abs() < 1e-9);
         assert_eq!(slo_part(exactly(100.0), slo, 0.0), 1.0);
         assert_eq!(slo_part(exactly(100.0), None, 0.0), 0.0);
-        assert_eq!(part(Some(exactly(3.0)), slo, 0.0), part(Some(exactly(9.0)), slo, 0.0));
+        assert_eq!(part(exactly(3.0), slo, 0.0), part(exactly(9.0), slo, 0.0));
     }
 }

@@ -73,6 +73,7 @@ fn any_estimate() -> impl Strategy<Value = Estimate> {
             p95: p95.and_then(Milliseconds::new).map(|p95| Interval { low: p95, mid: p95, high: p95 }),
             utilisation,
             local_traffic,
+            typical_p95: None,
             doubt: 0.0,
         })
 }
@@ -283,4 +284,14 @@ fn out_of_time_is_an_error_and_not_half_a_decision() {
 
     assert!(answer.is_err());
     assert_eq!(Millicores::new(100.0), Some(policy.default_pod_cpu));
+}
+
+#[test]
+fn a_service_that_the_model_never_saw_still_prefers_the_faster_node() {
+    let at = |ms: f64| {
+        let p95 = Milliseconds::new(ms).expect("finite");
+        Estimate { typical_p95: Some(Interval { low: p95, mid: p95, high: p95 }), ..Estimate::default() }
+    };
+
+    assert_eq!(scores(&[at(5.0), at(50.0)], &Weights::default(), Milliseconds::new(1.0)), [10, 0]);
 }

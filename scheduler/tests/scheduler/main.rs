@@ -1,5 +1,6 @@
 //! The scheduler from outside: its laws, its wire, its followers.
 
+mod caps;
 mod captured;
 mod faults;
 mod follow;
