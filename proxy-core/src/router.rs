@@ -23,3 +23,5 @@ pub(crate) use hosts::{Host, Hosts, without_port};
 pub(crate) use path::normalise;
 pub(crate) use rewrite::rewrite_path;
 pub(crate) use route::{Head, Matched, Route};
+#[cfg(test)]
+mod tests;

@@ -27,24 +27,19 @@ fn is_normal(path: &str) -> bool {
 }
 
 fn decode_unreserved(path: &str) -> String {
-    let bytes = path.as_bytes();
     let mut out = String::with_capacity(path.len());
-    let mut rest = 0;
-    while rest < path.len() {
-        let byte = bytes[rest];
-        if byte == b'%'
-            && let Some(decoded) = bytes.get(rest + 1..rest + 3).and_then(decode)
-            && (decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded))
-        {
-            out.push(char::from(decoded));
-            rest += 3;
-        } else if byte == b'\\' {
-            out.push('/');
-            rest += 1;
-        } else {
-            let end = path[rest + 1..].find(['%', '\\']).map_or(path.len(), |at| rest + 1 + at);
-            out.push_str(&path[rest..end]);
-            rest = end;
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let decoded = rest.as_bytes().get(1..3).filter(|_| first == '%').and_then(decode);
+        match decoded.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = &rest[3..];
+            }
+            None => {
+                out.push(if first == '\\' { '/' } else { first });
+                rest = &rest[first.len_utf8()..];
+            }
         }
     }
     out

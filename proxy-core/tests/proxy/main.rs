@@ -1,0 +1,14 @@
+//! The data plane over real sockets: one program, so that it is linked once.
+
+mod kit;
+mod table;
+
+mod drain;
+mod limits;
+mod malformed;
+mod observed;
+mod outlier;
+mod records;
+mod reload;
+mod routing;
+mod tries;
