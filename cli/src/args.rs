@@ -1,0 +1,286 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+use crate::settings::parse_duration;
+
+/// Measures a Kubernetes cluster's traffic and energy, learns what each placement costs, scores nodes, carries traffic.
+#[derive(Debug, Parser)]
+#[command(name = "wattle", version, about, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What concerns every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Settings file [default: wattle.yaml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one key of docs/config.md; may be given again.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Folder for the embedded database and the model.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Which messages are logged, such as `debug` or `info,wattle_proxy=trace`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// The nouns run until they are stopped; the verbs finish.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs every role in this process, over one embedded database.
+    Up(Up),
+    /// Runs the collector: takes measurements in and answers queries.
+    Collector(CollectorArgs),
+    /// Runs the scheduler extender, following a collector.
+    Scheduler(SchedulerArgs),
+    /// Runs the proxy, obeying mesh resources.
+    Proxy(ProxyArgs),
+    /// Trains a model from stored measurements.
+    Train(Train),
+    /// Scores a model on stored measurements.
+    Evaluate(Evaluate),
+    /// Prints why a pod was scored as it was.
+    Explain(Explain),
+    /// Checks settings, or the mesh resources in files and folders.
+    Check(Check),
+    /// Brings a database's schema up to date.
+    Migrate(Migrate),
+}
+
+/// `wattle up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Brings a small cluster along: eight services, three simulated machines, load, and placements.
+    #[arg(long)]
+    pub demo: bool,
+    /// Ends by itself after this time, such as 60s.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub run_for: Option<std::time::Duration>,
+    /// Prints one JSON object at the end.
+    #[arg(long)]
+    pub json: bool,
+    /// Moves every listener to consecutive ports from here, so that two can run.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    pub port_base: Option<u16>,
+    /// Where the demo's power comes from: simulated or rapl.
+    #[arg(long, value_name = "SOURCE")]
+    pub energy: Option<String>,
+    /// Mesh resources: files or folders of YAML; may be given again.
+    #[arg(long, value_name = "PATH")]
+    pub mesh: Vec<PathBuf>,
+    /// Database: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+}
+
+/// `wattle collector`.
+#[derive(Debug, Args)]
+pub(crate) struct CollectorArgs {
+    /// Address of the read API.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Database: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+}
+
+/// `wattle scheduler`.
+#[derive(Debug, Args)]
+pub(crate) struct SchedulerArgs {
+    /// Address of the extender webhook.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Collector to follow.
+    #[arg(long, value_name = "URL")]
+    pub collector: Option<String>,
+    /// Model artifact; loaded again when it changes.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<String>,
+}
+
+/// `wattle proxy`.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Address for requests that leave the workload.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Address of the admin interface.
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Address of the data plane's metrics.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
+    /// Mesh resources: files or folders of YAML; may be given again.
+    #[arg(long, value_name = "PATH")]
+    pub mesh: Vec<PathBuf>,
+}
+
+/// `wattle train`.
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Database to learn from: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Where the artifact is written [default: model.path of the settings].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Learns from the last DURATION only, such as 7d.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<std::time::Duration>,
+    /// Leaves the last DURATION out, such as 1h.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub until: Option<std::time::Duration>,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Writes the artifact even if it is no better than the baseline.
+    #[arg(long)]
+    pub allow_worse: bool,
+    /// Prints the scores as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wattle evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// The artifact [default: model.path of the settings].
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Database to score on: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Scores on the last DURATION only.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<std::time::Duration>,
+    /// Prints the scores as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wattle explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The pod.
+    #[arg(long, value_name = "NS/NAME", value_parser = pod)]
+    pub pod: (String, String),
+    /// Scheduler to ask [default: scheduler.listen of the settings].
+    #[arg(long, value_name = "URL")]
+    pub scheduler: Option<String>,
+    /// Prints the decision as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wattle check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Mesh resources; without any the settings are checked.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Prints the findings as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Prints the reference of all settings (Markdown).
+    #[arg(long, conflicts_with = "paths")]
+    pub reference: bool,
+}
+
+/// `wattle migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Database: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+}
+
+impl Cli {
+    /// Gives the flags that stand for settings: key, value and the flag as written.
+    pub(crate) fn flags(&self) -> Vec<(String, Value, String)> {
+        let mut flags: Vec<(String, Value, String)> = Vec::new();
+        let mut flag = |key: &str, value: Option<&String>, name: &str| {
+            if let Some(value) = value {
+                flags.push((key.to_owned(), Value::from(value.as_str()), format!("--{name}")));
+            }
+        };
+        flag("general.data", self.global.data.as_ref(), "data");
+        flag("general.log", self.global.log.as_ref(), "log");
+        let mesh = match &self.command {
+            Command::Up(up) => {
+                flag("demo.energy", up.energy.as_ref(), "energy");
+                flag("collector.store", up.store.as_ref(), "store");
+                Some(&up.mesh)
+            }
+            Command::Collector(args) => {
+                flag("collector.listen", args.listen.as_ref(), "listen");
+                flag("collector.store", args.store.as_ref(), "store");
+                None
+            }
+            Command::Scheduler(args) => {
+                flag("scheduler.listen", args.listen.as_ref(), "listen");
+                flag("scheduler.collector", args.collector.as_ref(), "collector");
+                flag("model.path", args.model.as_ref(), "model");
+                None
+            }
+            Command::Proxy(args) => {
+                flag("proxy.listen", args.listen.as_ref(), "listen");
+                flag("proxy.admin", args.admin.as_ref(), "admin");
+                flag("proxy.metrics", args.metrics.as_ref(), "metrics");
+                Some(&args.mesh)
+            }
+            Command::Train(args) => {
+                flag("collector.store", args.store.as_ref(), "store");
+                None
+            }
+            Command::Evaluate(args) => {
+                flag("collector.store", args.store.as_ref(), "store");
+                None
+            }
+            Command::Migrate(args) => {
+                flag("collector.store", args.store.as_ref(), "store");
+                None
+            }
+            Command::Explain(_) | Command::Check(_) => None,
+        };
+        if let Some(paths) = mesh.filter(|paths| !paths.is_empty()) {
+            let list = paths.iter().map(|path| Value::from(path.to_string_lossy())).collect();
+            flags.push(("proxy.mesh".to_owned(), Value::Array(list), "--mesh".to_owned()));
+        }
+        for (key, value) in &self.global.set {
+            flags.push((key.clone(), Value::from(value.as_str()), format!("--set {key}")));
+        }
+        flags
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains('.') => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected SECTION.KEY=VALUE, such as collector.window=5s".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    parse_duration(text).ok_or_else(|| "expected a duration such as 500ms, 15s, 10m, 2h or 7d".to_owned())
+}
+
+fn pod(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("expected NAMESPACE/NAME, such as hotel/search-7d9f-1".to_owned()),
+    }
+}

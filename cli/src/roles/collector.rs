@@ -1,0 +1,78 @@
+//! `wattle collector`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use wattle_collector::{Collector, Config, Listeners};
+
+use super::{join_within, until_stopped};
+use crate::listen::Ports;
+use crate::own::{self, Readiness};
+use crate::settings::Settings;
+use crate::verbs::train::redact;
+use crate::{banner, progress};
+
+/// Runs until stopped.
+///
+/// # Errors
+/// A port is in use, or the store cannot be opened.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let mut ports = Ports::new(None);
+    let own_listener = ports.bind("own metrics and health", "general.listen", settings.general.listen).await?;
+    let listeners = bind(&settings, &mut ports).await?;
+    let registry = Registry::new();
+    let ready = Readiness::default();
+    let shutdown = until_stopped(None);
+    let collector = start(&settings, listeners, &registry, shutdown.clone()).await?;
+    tokio::spawn(own::serve(own_listener, registry, ready.clone(), shutdown.clone()));
+    progress::say(&format!("wattle collector\n{}", banner::listeners(ports.bound())));
+    ready.set(true);
+    shutdown.cancelled().await;
+    ready.set(false);
+    join_within(settings.general.shutdown, "collector", collector.join()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds the collector's listeners.
+///
+/// # Errors
+/// A port is in use.
+pub(crate) async fn bind(settings: &Settings, ports: &mut Ports) -> anyhow::Result<Listeners> {
+    let collector = &settings.collector;
+    Ok(Listeners {
+        api: ports.bind("collector: Prometheus API, snapshot", "collector.listen", collector.listen).await?,
+        otlp_grpc: Some(ports.bind("collector: OTLP gRPC", "collector.otlp_grpc", collector.otlp_grpc).await?),
+        otlp_http: Some(ports.bind("collector: OTLP HTTP", "collector.otlp_http", collector.otlp_http).await?),
+    })
+}
+
+/// Starts the collector.
+///
+/// # Errors
+/// The store cannot be opened.
+pub(crate) async fn start(
+    settings: &Settings,
+    listeners: Listeners,
+    registry: &Registry,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Collector> {
+    let url = settings.store_url();
+    if settings.collector.store.is_none() {
+        let data = &settings.general.data;
+        std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
+    }
+    let config = Config {
+        store_url: url.clone(),
+        window: settings.collector.window,
+        window_lag: settings.collector.window_lag,
+        scrape: settings.collector.scrape.0.clone(),
+        machines: settings.collector.machines.0.clone(),
+        retention: settings.collector.retention,
+        ..Config::default()
+    };
+    Collector::start(config, listeners, registry, shutdown)
+        .await
+        .with_context(|| format!("cannot start the collector on {}", redact(&url)))
+}

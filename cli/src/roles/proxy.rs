@@ -1,0 +1,116 @@
+//! `wattle proxy`.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use wattle_contract::{NodeName, ProxyMode, WorkloadIdentity};
+use wattle_proxy::{Config, InboundListener, Listeners, Proxy, Workload};
+
+use super::{join_within, until_stopped};
+use crate::listen::Ports;
+use crate::mesh::Mesh;
+use crate::own::{self, Readiness};
+use crate::settings::Settings;
+use crate::{banner, progress};
+
+/// Runs until stopped.
+///
+/// # Errors
+/// A port is in use, or the mesh resources cannot be read.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(!settings.proxy.mesh.is_empty(), "there is nothing to obey: give mesh resources with --mesh PATH");
+    let mut ports = Ports::new(None);
+    let own_listener = ports.bind("own metrics and health", "general.listen", settings.general.listen).await?;
+    let listeners = bind(&settings, &mut ports).await?;
+    let registry = Registry::new();
+    let ready = Readiness::default();
+    let shutdown = until_stopped(None);
+    let mesh = Mesh::watch(settings.proxy.mesh.clone(), shutdown.clone()).await?;
+    let workload = own_workload(&settings, &mesh, &mut ports).await?;
+    let proxy = start(&settings, listeners, &registry, shutdown.clone()).await?;
+    let handle = proxy.add(workload);
+    tokio::spawn(own::serve(own_listener, registry, ready.clone(), shutdown.clone()));
+    progress::say(&format!("wattle proxy\n{}", banner::listeners(ports.bound())));
+    ready.set(true);
+    shutdown.cancelled().await;
+    ready.set(false);
+    drop(handle);
+    join_within(settings.general.shutdown, "proxy", proxy.join()).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds the listeners that all workloads of a proxy share.
+///
+/// # Errors
+/// A port is in use.
+pub(crate) async fn bind(settings: &Settings, ports: &mut Ports) -> anyhow::Result<Listeners> {
+    let proxy = &settings.proxy;
+    Ok(Listeners {
+        admin: ports.bind("proxy: admin", "proxy.admin", proxy.admin).await?,
+        metrics: ports.bind("proxy: /stats/prometheus", "proxy.metrics", proxy.metrics).await?,
+        health: Some(ports.bind("proxy: health", "proxy.health", proxy.health).await?),
+    })
+}
+
+/// Starts the proxy without any workload.
+///
+/// # Errors
+/// The collector's address is none.
+pub(crate) async fn start(
+    settings: &Settings,
+    listeners: Listeners,
+    registry: &Registry,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Proxy> {
+    let own = &settings.proxy;
+    let otlp = match &own.otlp {
+        Some(address) => Some(address.parse().with_context(|| format!("proxy.otlp '{address}' is not an address"))?),
+        None => None,
+    };
+    let config = Config { drain: own.drain, trace_sampling: own.trace_sampling, otlp, ..Config::default() };
+    Proxy::start(config, listeners, registry, shutdown).await.context("cannot start the proxy")
+}
+
+/// Gives the workload that the settings describe, with its listeners bound.
+///
+/// # Errors
+/// A port is in use, or the resources cannot be compiled for it.
+pub(crate) async fn own_workload(settings: &Settings, mesh: &Mesh, ports: &mut Ports) -> anyhow::Result<Workload> {
+    let own = &settings.proxy;
+    let identity = identity(settings);
+    let table = mesh.table(identity.clone())?;
+    let port = u16::try_from(own.inbound_port).context("proxy.inbound_port is at most 65535")?;
+    Ok(Workload {
+        identity,
+        table,
+        outbound: Some(ports.bind("proxy: outbound", "proxy.listen", own.listen).await?),
+        inbound: vec![InboundListener {
+            port,
+            listener: ports.bind("proxy: inbound", "proxy.inbound", own.inbound).await?,
+            application: own.application,
+        }],
+        gateway: Vec::new(),
+    })
+}
+
+fn identity(settings: &Settings) -> WorkloadIdentity {
+    let own = &settings.proxy;
+    WorkloadIdentity {
+        mode: ProxyMode::Sidecar,
+        namespace: own.namespace.as_str().into(),
+        workload: own.workload.as_str().into(),
+        pod: own.pod.clone(),
+        node: (!own.node.is_empty()).then(|| NodeName::from(own.node.as_str())),
+        service_account: own.service_account.clone(),
+        labels: own
+            .labels
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .collect(),
+        cluster: "Kubernetes".to_owned(),
+        trust_domain: "cluster.local".to_owned(),
+    }
+}

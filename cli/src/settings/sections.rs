@@ -1,0 +1,162 @@
+//! The sections and their keys: the one place where a setting is declared.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::lists::{MachineList, ScrapeJobs};
+use super::section::section;
+
+section! {
+    /// Things that concern every role.
+    General = "general" {
+        /// Folder for the embedded database, the model and what the demo writes.
+        data: PathBuf = "./wattle-data";
+        /// Address of every role's own metrics and health (`/metrics`, `/livez`, `/readyz`).
+        listen: SocketAddr = "127.0.0.1:9464";
+        /// Which messages are logged, in the syntax of tracing's EnvFilter.
+        log: String = "info";
+        /// Whether log lines are JSON objects.
+        log_json: bool = "false";
+        /// How long a role may take to end once it was asked to.
+        shutdown: Duration = "8s", "100ms to 5m", |d| (100..=300_000).contains(&d.as_millis());
+    }
+}
+
+section! {
+    /// The collector role.
+    Collector = "collector" {
+        /// Address of the read API: Prometheus's HTTP API, the snapshot, remote write.
+        listen: SocketAddr = "127.0.0.1:9090";
+        /// Address of OTLP over gRPC.
+        otlp_grpc: SocketAddr = "127.0.0.1:4317";
+        /// Address of OTLP over HTTP.
+        otlp_http: SocketAddr = "127.0.0.1:4318";
+        /// Where measurements are kept: `sqlite://FILE` or `postgres://…`; empty means `sqlite://DATA/wattle.db`.
+        store: Option<String> = "";
+        /// Length of a measurement window, the row that the model learns from.
+        window: Duration = "15s", "1s to 1h", |d| (1..=3_600).contains(&d.as_secs());
+        /// How long after its end a window is closed, so that late samples still count.
+        window_lag: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
+        /// How long measurements are kept.
+        retention: Duration = "15d", "1h to 3650d", |d| (3_600..=315_360_000).contains(&d.as_secs());
+        /// What is scraped: a list of `{name, interval, timeout, path, honor_labels, targets: [{address, labels}]}`.
+        scrape: ScrapeJobs = "";
+        /// What is known of the nodes' hardware: a list of `{node, class, cores, tdp_watts, idle_watts, …}`.
+        machines: MachineList = "";
+    }
+}
+
+section! {
+    /// The proxy role.
+    Proxy = "proxy" {
+        /// Address for requests that leave the workload.
+        listen: SocketAddr = "127.0.0.1:15001";
+        /// Address for requests that arrive at the workload.
+        inbound: SocketAddr = "127.0.0.1:15006";
+        /// Port of the workload that `inbound` stands for, as its Service names it.
+        inbound_port: u64 = "8080", "1 to 65535", |p| (1..=65_535).contains(p);
+        /// Where the workload itself listens.
+        application: SocketAddr = "127.0.0.1:8080";
+        /// Address of the admin interface.
+        admin: SocketAddr = "127.0.0.1:15000";
+        /// Address of the data plane's metrics (`/stats/prometheus`).
+        metrics: SocketAddr = "127.0.0.1:15090";
+        /// Address of the readiness check.
+        health: SocketAddr = "127.0.0.1:15021";
+        /// Files and folders of mesh resources (YAML), read again when they change.
+        mesh: Vec<PathBuf> = "";
+        /// Where spans go, by OTLP over gRPC; empty sends none.
+        otlp: Option<String> = "http://127.0.0.1:4317";
+        /// Share of the requests that are traced where no Telemetry resource says.
+        trace_sampling: f64 = "0.01", "0 to 1", |s| (0.0..=1.0).contains(s);
+        /// How long requests in flight may take to finish when the proxy ends.
+        drain: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
+        /// Name of the workload it speaks for.
+        workload: String = "wattle";
+        /// Namespace of that workload.
+        namespace: String = "default";
+        /// Labels of that workload, as `name=value` with commas between.
+        labels: String = "app=wattle";
+        /// Service account of that workload.
+        service_account: String = "default";
+        /// Name of the pod; empty outside Kubernetes.
+        pod: String = "";
+        /// Name of the node; empty means unknown.
+        node: String = "";
+    }
+}
+
+section! {
+    /// The scheduler role.
+    Scheduler = "scheduler" {
+        /// Address of the extender webhook.
+        listen: SocketAddr = "127.0.0.1:8888";
+        /// Collector to follow when it runs elsewhere.
+        collector: String = "http://127.0.0.1:9090";
+        /// Highest score of a node; kube-scheduler expects 10.
+        top_score: u64 = "10", "1 to 1000", |s| (1..=1_000).contains(s);
+        /// Weight of predicted power where a pod does not say.
+        weight_energy: f64 = "1", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of predicted latency where a pod does not say.
+        weight_latency: f64 = "1", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of traffic that leaves the node, as a share of the latency weight.
+        weight_affinity: f64 = "0.1", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of a latency that nears or breaks the pod's own objective.
+        weight_slo: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of crowding beyond 80 % utilisation.
+        weight_headroom: f64 = "0.5", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Measurements older than this are not trusted.
+        stale_after: Duration = "2m", "1s to 1h", |d| (1..=3_600).contains(&d.as_secs());
+        /// How long an answer may take before a neutral one is given; keep it well under kube-scheduler's httpTimeout.
+        deadline: Duration = "200ms", "1ms to 30s", |d| (1..=30_000).contains(&d.as_millis());
+        /// How long a placed pod counts as load that is not measured yet.
+        assumed_ttl: Duration = "5m", "1s to 1h", |d| (1..=3_600).contains(&d.as_secs());
+        /// Longest request that is read, in bytes.
+        max_body_bytes: u64 = "104857600", "1024 to 1073741824", |b| (1_024..=1_073_741_824).contains(b);
+        /// Whether the bind verb is answered; leave it off, kube-scheduler binds better itself.
+        bind: bool = "false";
+        /// Whether nodes and pods are watched in Kubernetes: `true` inside a cluster.
+        kubernetes: bool = "false";
+        /// Certificate for HTTPS (PEM); empty serves plain HTTP.
+        tls_certificate: Option<PathBuf> = "";
+        /// Key of that certificate (PEM).
+        tls_key: Option<PathBuf> = "";
+        /// Certificates that clients must be signed by (PEM); empty asks for none.
+        tls_client_ca: Option<PathBuf> = "";
+    }
+}
+
+section! {
+    /// Learning.
+    Model = "model" {
+        /// The artifact; empty means `DATA/model.wattle`.
+        path: Option<PathBuf> = "";
+        /// Windows that must have been measured before the first training; `up` trains, the roles alone do not.
+        train_after: u64 = "240", "8 to 1000000", |n| (8..=1_000_000).contains(n);
+        /// Time between trainings once there is a model.
+        retrain_every: Duration = "1h", "10s to 30d", |d| (10..=2_592_000).contains(&d.as_secs());
+        /// How far back the training looks.
+        lookback: Duration = "7d", "1m to 365d", |d| (60..=31_536_000).contains(&d.as_secs());
+        /// How often a changed artifact is looked for.
+        reload_every: Duration = "5s", "100ms to 1h", |d| (100..=3_600_000).contains(&d.as_millis());
+        /// Seed of everything random in training.
+        seed: u64 = "1";
+    }
+}
+
+section! {
+    /// The demo.
+    Demo = "demo" {
+        /// Requests a second that the load generator sends on average.
+        rate: f64 = "60", "1 to 2000", |r| (1.0..=2_000.0).contains(r);
+        /// Time between two placements.
+        place_every: Duration = "6s", "500ms to 10m", |d| (500..=600_000).contains(&d.as_millis());
+        /// Seed of everything random in the demo.
+        seed: u64 = "1";
+        /// Where power comes from: `simulated`, or `rapl` for this machine's own counters.
+        energy: String = "simulated", "simulated or rapl", |e| e == "simulated" || e == "rapl";
+        /// Folder of the RAPL counters.
+        powercap: PathBuf = "/sys/class/powercap";
+    }
+}
