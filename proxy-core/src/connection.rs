@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::{Client, Side, serve};
+use crate::http1::Guard;
 
 /// Streams one HTTP/2 connection may have open at once (Envoy's default for Istio's listeners is far higher; this bounds
 /// what one client can hold).
@@ -25,10 +26,11 @@ pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationTo
         return carry(stream, application, &drain).await;
     }
     let metrics = Arc::clone(&client.carrier.metrics);
-    let builder = builder(&client);
+    let (builder, max_head) = (builder(&client), client.carrier.bounds.max_head_bytes);
     let client = Arc::new(client);
     let service = service_fn(move |request| serve(Arc::clone(&client), request));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let socket = Guard::new(stream, max_head, Arc::clone(&metrics));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -28,6 +28,7 @@ mod connection;
 mod dice;
 mod error;
 mod forward;
+mod http1;
 mod listener;
 mod metrics;
 mod proxy;

@@ -16,6 +16,9 @@ pub(crate) fn authority(head: &Parts) -> Result<String, Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal("connect_not_configured"));
     }
+    if !head.uri.path().is_ascii() || !head.uri.query().unwrap_or_default().is_ascii() {
+        return Err(Refusal("malformed_target"));
+    }
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(Refusal("several_hosts")),

@@ -74,6 +74,9 @@ impl Exchange<'_> {
             record.upstream = address(&member.spec.address);
             let held = member.state.requests.hold();
             let result = self.attempt(&member, outgoing.build(self.http2, record.attempts, body.replayed())).await;
+            if result.is_err() && body.is_broken() {
+                return Err(Reply::refused("broken_body"));
+            }
             let failure = self.judge(&member, &result)?;
             tried.push(member.spec.address.clone());
             if self.again(failure, body, record, &mut retry) {

@@ -40,6 +40,8 @@ struct Shared {
     bound: usize,
     /// What was read is not all kept any more.
     gone: bool,
+    /// The client broke it.
+    broken: bool,
     trailers: Option<HeaderMap>,
     ended: bool,
     /// Which try may read.
@@ -67,6 +69,7 @@ impl Replay {
             kept_bytes: 0,
             bound,
             gone: false,
+            broken: false,
             trailers: None,
             ended,
             generation: 0,
@@ -79,6 +82,11 @@ impl Replay {
     /// Says whether the request can be sent (again) from its beginning.
     pub(crate) fn is_whole(&self) -> bool {
         !self.shared.lock().gone
+    }
+
+    /// Says whether the client broke the body off or framed it wrongly.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.shared.lock().broken
     }
 
     /// Gives the body from its beginning; earlier ones end with an error when they are read further.
@@ -121,7 +129,7 @@ impl Shared {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                (self.gone, self.copies) = (true, Vec::new());
+                (self.gone, self.broken, self.copies) = (true, true, Vec::new());
                 return Poll::Ready(Some(Err(error.into())));
             }
         };
