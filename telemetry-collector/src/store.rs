@@ -3,7 +3,7 @@
 //! SQL is the container, chunks are the content. What was received goes into a journal row in one transaction
 //! (acknowledged = journalled), lives in memory as the head, and is cut into chunks of about 120 samples a series later;
 //! traces are compressed batches beside narrow search rows. Statements are the same text for both databases; what
-//! differs (opening, locks, arrays) is in [`sqlite`] and [`postgres`].
+//! differs (opening, locks, arrays) is in `store/sqlite.rs` and `store/postgres.rs`.
 
 pub(crate) mod chunk;
 mod decision;

@@ -10,7 +10,8 @@ use wattle_collector::Config;
 
 async fn filled() -> (common::Running, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a folder");
-    let running = start(Config { store_url: sqlite(dir.path()), ..Config::default() }).await;
+    let running =
+        start(Config { store_url: sqlite(dir.path()), retention: common::FOR_EVER, ..Config::default() }).await;
     let points = |factor: f64| (0..=60).map(|at| (at * 15_000, at as f64 * factor)).collect::<Vec<_>>();
     let (status, body) = write(
         &running.api,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use super::open::without_credentials;
 use super::series::{ChunkRow, NewSeries, StoredChunk};
@@ -18,6 +18,9 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, String), Error> {
     let name = without_credentials(url);
     let failed = |source| Error::Open { store: name.clone(), source: Arc::new(source) };
     let options: PgConnectOptions = url.parse().map_err(failed)?;
+    // A pool tries for as long as it may; a server that is not there is told of at once.
+    let first = tokio::time::timeout(Duration::from_secs(10), options.connect()).await;
+    first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?.close().await.map_err(failed)?;
     let pool = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(Duration::from_secs(10))

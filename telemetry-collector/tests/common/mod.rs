@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod stores;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ impl Running {
         self.collector.join().await;
     }
 }
+
+/// Tests write samples of 1970: nothing is too old for them.
+pub const FOR_EVER: Duration = Duration::from_secs(200 * 365 * 86_400);
 
 pub fn sqlite(dir: &Path) -> String {
     format!("sqlite://{}", dir.join("wattle.db").display())

@@ -84,6 +84,7 @@ fn groups(series: Vec<Series>, modifier: Option<&LabelModifier>) -> Vec<(Labels,
             groups.push((labels, drop_name, Vec::new()));
             groups.len() - 1
         });
+        groups[at].1 |= drop_name;
         groups[at].2.push(one);
     }
     groups

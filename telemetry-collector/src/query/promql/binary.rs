@@ -179,14 +179,14 @@ fn joined(
                 if partners.iter().any(|&other| other != partner && one[other].values[step].is_some()) {
                     return Err(many_to_many(&signature, side));
                 }
-                let value = if is_swapped { op.keep(b, a, a) } else { op.keep(a, b, a) };
-                if value.is_some() && is_one_to_one && std::mem::replace(&mut taken[step], true) {
+                // Also where the comparison then gives nothing: the error is of the match, not of the values.
+                if is_one_to_one && std::mem::replace(&mut taken[step], true) {
                     return Err(QueryError::Execution(
                         "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                             .to_owned(),
                     ));
                 }
-                values[step] = value;
+                values[step] = if is_swapped { op.keep(b, a, a) } else { op.keep(a, b, a) };
             }
             found.push(result(op, &matching, card, series, &one[partner], names, values));
         }

@@ -1,0 +1,174 @@
+//! Prometheus's own PromQL tests, through the API as a client sees it; prints the score.
+//!
+//! Native histograms and experimental functions are counted apart. `WATTLE_PROMQLTEST=verbose` lists what differs.
+
+mod common;
+#[path = "promqltest/script.rs"]
+#[allow(unreachable_pub, reason = "a part of this test")]
+mod script;
+
+use common::{Running, corpus, query, query_range, start, write};
+use script::{Command, Eval};
+use serde_json::Value;
+use wattle_collector::{Config, QueryLimits};
+
+/// Evaluations that must be right; a change that loses one is seen. The rest is told in the score.
+const HELD: usize = 964;
+
+async fn fresh(dir: &std::path::Path, number: usize) -> Running {
+    let query = QueryLimits { delayed_name_removal: true, ..QueryLimits::default() };
+    let store_url = format!("sqlite://{}", dir.join(format!("{number}.db")).display());
+    start(Config { store_url, query, retention: common::FOR_EVER, ..Config::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_score_of_prometheus_own_tests() {
+    let Some(folder) = corpus("promqltest") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let is_verbose = std::env::var("WATTLE_PROMQLTEST").is_ok();
+    let (mut right, mut total, mut apart, mut number) = (0, 0, 0, 0);
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "test")) {
+        let text = std::fs::read_to_string(file).expect("a test file");
+        let (mut file_right, mut file_total, mut file_apart) = (0, 0, 0);
+        let mut running = fresh(dir.path(), number).await;
+        let mut native: Vec<String> = Vec::new();
+        for command in script::parse(&text) {
+            match command {
+                Command::Clear => {
+                    number += 1;
+                    running.shutdown.cancel();
+                    running = fresh(dir.path(), number).await;
+                    native.clear();
+                }
+                Command::Load(series, histograms) => {
+                    native.extend(histograms);
+                    load(&running, &series).await;
+                }
+                Command::Eval(eval) => match check(&running, &eval).await {
+                    Ok(true) => (file_right, file_total) = (file_right + 1, file_total + 1),
+                    Ok(false) => file_apart += 1,
+                    Err(_) if asks_for(&eval.query, &native) => file_apart += 1,
+                    Err(reason) => {
+                        file_total += 1;
+                        if is_verbose {
+                            println!("{}:{}: {}\n    {reason}", file.display(), eval.line, eval.query);
+                        }
+                    }
+                },
+            }
+        }
+        number += 1;
+        running.shutdown.cancel();
+        println!(
+            "{:32} {file_right:4} of {file_total:4} right, {file_apart} apart",
+            file.file_name().expect("a name").display()
+        );
+        (right, total, apart) = (right + file_right, total + file_total, apart + file_apart);
+    }
+    println!("classic PromQL: {right} of {total} right; {apart} of native histograms or experimental functions apart");
+    assert!(right >= HELD, "{right} right, {HELD} were before");
+}
+
+/// Tells whether a query names a metric that has native histograms.
+fn asks_for(query: &str, native: &[String]) -> bool {
+    let is_word = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
+    query.split(|char| !is_word(char)).any(|word| native.iter().any(|name| name == word))
+}
+
+async fn load(running: &Running, series: &[script::Loaded]) {
+    let written: Vec<common::Written<'_>> = series
+        .iter()
+        .map(|(labels, points)| (labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(), points.clone()))
+        .collect();
+    write(&running.api, &written).await;
+}
+
+/// Tells whether an evaluation is right; `Ok(false)` when it is one that is counted apart.
+async fn check(running: &Running, eval: &Eval) -> Result<bool, String> {
+    if eval.is_apart {
+        return Ok(false);
+    }
+    let seconds = |time: i64| time as f64 / 1000.0;
+    let answer = if eval.step == 0 {
+        query(&running.api, &eval.query, seconds(eval.start)).await
+    } else {
+        query_range(&running.api, &eval.query, seconds(eval.start), seconds(eval.end), seconds(eval.step)).await
+    };
+    if answer["status"] == "error" {
+        let error = answer["error"].as_str().unwrap_or("");
+        return if eval.must_fail {
+            Ok(true)
+        } else if error.starts_with("not supported") {
+            Ok(false)
+        } else {
+            Err(error.to_owned())
+        };
+    }
+    if eval.must_fail {
+        return Err(format!("must fail, gave {}", answer["data"]));
+    }
+    let (kind, result) = (answer["data"]["resultType"].as_str().unwrap_or(""), &answer["data"]["result"]);
+    match kind {
+        "scalar" => {
+            let expected = eval.expected.first().and_then(|(_, points)| points.first().copied().flatten());
+            same(expected, value(&result[1])).then_some(true).ok_or_else(|| format!("gave {result}"))
+        }
+        "string" => {
+            (eval.text.as_deref() == result[1].as_str()).then_some(true).ok_or_else(|| format!("gave {result}"))
+        }
+        _ => compare(eval, kind, result).map(|()| true).map_err(|what| format!("{what}; gave {result}")),
+    }
+}
+
+fn compare(eval: &Eval, kind: &str, result: &Value) -> Result<(), String> {
+    let found = result.as_array().ok_or("no list")?;
+    let expected: Vec<_> = eval.expected.iter().filter(|(_, points)| points.iter().any(Option::is_some)).collect();
+    if found.len() != expected.len() {
+        return Err(format!("{} series, not {}", expected.len(), found.len()));
+    }
+    for (place, (labels, points)) in expected.into_iter().enumerate() {
+        let mut labels = labels.clone().unwrap_or_default();
+        labels.retain(|(_, value)| !value.is_empty());
+        let is_it = |one: &&Value| {
+            let metric = one["metric"].as_object();
+            metric.is_some_and(|metric| {
+                metric.len() == labels.len()
+                    && labels.iter().all(|(n, v)| metric.get(n).and_then(Value::as_str) == Some(v))
+            })
+        };
+        let one = found.iter().find(is_it).ok_or_else(|| format!("no {labels:?}"))?;
+        if eval.is_ordered && !is_it(&&found[place]) {
+            return Err(format!("{labels:?} is not at its place"));
+        }
+        for (step, wanted) in points.iter().enumerate() {
+            let time = (eval.start + step as i64 * eval.step) as f64 / 1000.0;
+            let got = if kind == "vector" { value(&one["value"][1]) } else { at(&one["values"], time) };
+            if !same(*wanted, got) {
+                return Err(format!("{labels:?} at {time}: {wanted:?}, not {got:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn value(text: &Value) -> Option<f64> {
+    text.as_str()?.parse().ok()
+}
+
+fn at(values: &Value, time: f64) -> Option<f64> {
+    let pair =
+        values.as_array()?.iter().find(|pair| pair[0].as_f64().is_some_and(|other| (other - time).abs() < 1e-4))?;
+    value(&pair[1])
+}
+
+fn same(a: Option<f64>, b: Option<f64>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(f64::MIN_POSITIVE)
+        }
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
