@@ -138,13 +138,15 @@ fn doubt(age: Duration, stale_after: Duration) -> Option<f64> {
     if half > 0.0 { Some(((age.as_secs_f64() - half) / half).clamp(0.0, 1.0)) } else { Some(0.0) }
 }
 
-struct Known {
-    node: NodeName,
-    estimate: Estimate,
-    reason: Reason,
+/// One candidate before it is compared with the others.
+pub(crate) struct Known {
+    pub(crate) node: NodeName,
+    pub(crate) estimate: Estimate,
+    pub(crate) reason: Reason,
 }
 
-fn scored(known: Vec<Known>, policy: &Policy, pod: &PodRequest) -> Vec<Candidate> {
+/// Compares candidates and turns what is known of them into scores.
+pub(crate) fn scored(known: Vec<Known>, policy: &Policy, pod: &PodRequest) -> Vec<Candidate> {
     let weights = policy.weights.for_pod(pod);
     let usable: Vec<Estimate> =
         known.iter().filter(|known| known.reason == Reason::Predicted).map(|known| known.estimate).collect();

@@ -2,6 +2,7 @@
 
 mod caps;
 mod captured;
+mod doctor;
 mod faults;
 mod follow;
 mod http;

@@ -1,0 +1,163 @@
+//! Recorded decisions under another policy: where pods would have gone, and what that would have cost.
+//!
+//! The figures are the predictions that were recorded, so this compares policies, not models; what was not recorded
+//! (crowding, local traffic) does not count. Each decision is taken alone: a pod that would have gone elsewhere does not
+//! change the next decision.
+
+use wattle_contract::{Candidate, Decision, DecisionId, Milliseconds, NodeName, PodKey, Reason, Watts};
+
+use crate::decide::{Known, Policy, scored};
+use crate::predict::Interval;
+use crate::score::Estimate;
+
+/// What came of a replay.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replay {
+    /// Decisions looked at.
+    pub decisions: usize,
+    /// Those whose choice is predicted under both policies: only they enter the sums.
+    pub compared: usize,
+    /// Pods that would have gone elsewhere.
+    pub moves: Vec<Move>,
+    /// What was chosen.
+    pub recorded: Sums,
+    /// What would have been chosen.
+    pub replayed: Sums,
+}
+
+/// One pod that would have gone elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    /// The decision.
+    pub decision: DecisionId,
+    /// The pod.
+    pub pod: PodKey,
+    /// Where it went.
+    pub from: NodeName,
+    /// Where it would have gone.
+    pub to: NodeName,
+}
+
+/// Sums over the compared decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// Power added by all pods.
+    pub added_watts: Watts,
+    /// Mean of the predicted 95th percentiles; `None` when none was predicted under both.
+    pub mean_p95_ms: Option<Milliseconds>,
+    /// Pods whose predicted latency breaks their own objective.
+    pub slo_broken: usize,
+}
+
+/// Takes recorded decisions again under another policy.
+#[must_use]
+pub fn replay(decisions: &[Decision], policy: &Policy) -> Replay {
+    let mut replay = Replay { decisions: decisions.len(), ..Replay::default() };
+    let mut p95 = (0.0, 0.0, 0.0);
+    for decision in decisions {
+        let rescored = Decision { candidates: rescored(decision, policy), ..decision.clone() };
+        let (Some(was), Some(now)) = (decision.best(), rescored.best()) else { continue };
+        if was.node != now.node {
+            let (from, to) = (was.node.clone(), now.node.clone());
+            replay.moves.push(Move { decision: decision.id, pod: decision.pod.pod.clone(), from, to });
+        }
+        let (Some(was_watts), Some(now_watts)) = (was.added_watts, now.added_watts) else { continue };
+        replay.compared += 1;
+        replay.recorded.added_watts += was_watts;
+        replay.replayed.added_watts += now_watts;
+        replay.recorded.slo_broken += usize::from(breaks_slo(decision, was));
+        replay.replayed.slo_broken += usize::from(breaks_slo(decision, now));
+        if let (Some(was), Some(now)) = (was.p95_ms, now.p95_ms) {
+            p95 = (p95.0 + was.get(), p95.1 + now.get(), p95.2 + 1.0);
+        }
+    }
+    if p95.2 > 0.0 {
+        replay.recorded.mean_p95_ms = Milliseconds::new(p95.0 / p95.2);
+        replay.replayed.mean_p95_ms = Milliseconds::new(p95.1 / p95.2);
+    }
+    replay
+}
+
+fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {
+    let known = decision.candidates.iter().map(|candidate| {
+        let watts = candidate.added_watts.map(|mid| {
+            let margin = candidate.added_watts_margin.unwrap_or(Watts::ZERO);
+            Interval { low: mid - margin, mid, high: mid + margin }
+        });
+        let p95 = candidate.p95_ms.map(|mid| Interval { low: mid, mid, high: mid });
+        // Whether the policy had a use for what was known is decided anew.
+        let has_figures = watts.is_some() || p95.is_some();
+        let reason = match candidate.reason {
+            Reason::NoMeasurement if has_figures => Reason::Predicted,
+            reason => reason,
+        };
+        let estimate = Estimate { added_watts: watts, p95, ..Estimate::default() };
+        Known { node: candidate.node.clone(), estimate, reason }
+    });
+    scored(known.collect(), policy, &decision.pod)
+}
+
+fn breaks_slo(decision: &Decision, chosen: &Candidate) -> bool {
+    matches!((decision.pod.slo_p95_ms, chosen.p95_ms), (Some(slo), Some(p95)) if p95 > slo)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use wattle_contract::{Objective, PodRequest, Timestamp};
+
+    fn decision(candidates: &[(&str, f64, f64, u32)]) -> Decision {
+        let candidate = |&(node, watts, p95, score): &(&str, f64, f64, u32)| Candidate {
+            node: node.into(),
+            added_watts: Watts::new(watts),
+            p95_ms: Milliseconds::new(p95),
+            added_watts_margin: Watts::new(0.1),
+            score,
+            reason: Reason::Predicted,
+        };
+        Decision {
+            id: DecisionId(7),
+            at: Timestamp(0),
+            pod: PodRequest {
+                pod: PodKey::new("hotel", "search-1"),
+                uid: String::new(),
+                workload: None,
+                service: None,
+                cpu_request_millicores: None,
+                memory_request_bytes: None,
+                objective: Objective::Balanced,
+                slo_p95_ms: Milliseconds::new(20.0),
+                weight_energy: None,
+                weight_latency: None,
+            },
+            snapshot_version: Some(1),
+            model: None,
+            candidates: candidates.iter().map(candidate).collect(),
+        }
+    }
+
+    #[test]
+    fn another_policy_moves_pods_and_says_what_that_costs() {
+        let recorded = decision(&[("fast", 9.0, 4.0, 10), ("frugal", 3.0, 30.0, 0)]);
+        let frugal = Config { weight_energy: 1.0, weight_latency: 0.0, weight_slo: 0.0, ..Config::default() };
+
+        let replay = replay(&[recorded], &frugal.policy());
+
+        assert_eq!((replay.decisions, replay.compared), (1, 1));
+        assert_eq!((replay.moves[0].from.as_str(), replay.moves[0].to.as_str()), ("fast", "frugal"));
+        assert_eq!(replay.recorded.added_watts.get() - replay.replayed.added_watts.get(), 6.0);
+        assert_eq!((replay.recorded.slo_broken, replay.replayed.slo_broken), (0, 1));
+        assert_eq!(replay.replayed.mean_p95_ms, Milliseconds::new(30.0));
+    }
+
+    #[test]
+    fn the_same_policy_moves_nothing() {
+        let policy = Config::default().policy();
+        let mut recorded = decision(&[("a", 9.0, 4.0, 0), ("b", 3.0, 8.0, 0), ("c", 5.0, 16.0, 0)]);
+        recorded.candidates = rescored(&recorded, &policy);
+
+        assert_eq!(replay(&[recorded], &policy).moves, []);
+        assert_eq!(replay(&[], &policy), Replay::default());
+    }
+}
