@@ -31,11 +31,12 @@ use crate::finding::Finding;
 use crate::registry::Registry;
 use crate::settings::MeshSettings;
 
+pub(crate) use delegates::find as find_delegate;
 pub(crate) use destination_rules::DestinationRules;
 pub(crate) use peers::PeerModes;
-pub(crate) use retries::{grpc_status, retry_on};
+pub(crate) use retries::{DEFAULT_RETRY_ON, grpc_status, retry_on};
 pub(crate) use scope::Scope;
-pub(crate) use virtual_services::VirtualServices;
+pub(crate) use virtual_services::{Entry as VirtualServiceEntry, VirtualServices, gateway_name};
 
 /// What is prepared once for all proxies.
 #[derive(Debug)]

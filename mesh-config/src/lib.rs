@@ -13,6 +13,7 @@
 
 #![allow(dead_code, reason = "the analysis that reads the rest comes next")]
 
+mod analyse;
 mod compile;
 mod decode;
 mod documents;
@@ -25,6 +26,7 @@ mod settings;
 mod validate;
 mod yaml;
 
+pub use analyse::analyse;
 pub use compile::compile;
 pub use documents::{Documents, SourceText};
 pub use finding::{Finding, Severity};
