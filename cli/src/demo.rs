@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wattle_collector::{ScrapeJob, ScrapeTarget};
-use wattle_contract::{PodKey, Reason};
+use wattle_contract::PodKey;
 use wattle_demo::{Config, Demo, DemoPod, Energy, Event, Placement, RaplPaths};
 use wattle_proxy::{InboundListener, Proxy, Workload, WorkloadHandle};
 use wattle_scheduler::Scheduler;
@@ -243,7 +243,8 @@ fn show(placement: &Placement) {
         return;
     };
     let bold = if std::io::stderr().is_terminal() { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
-    let note = if decision.candidates.iter().all(|c| c.reason != Reason::Predicted) {
+    let alike = decision.candidates.windows(2).all(|pair| pair[0].score == pair[1].score);
+    let note = if alike {
         " (every node scores alike; placed as the default scheduler would)".to_owned()
     } else if placement.node == placement.default_node {
         " (as the default scheduler would)".to_owned()

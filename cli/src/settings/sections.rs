@@ -149,7 +149,7 @@ section! {
     /// The demo.
     Demo = "demo" {
         /// Requests a second that the load generator sends on average.
-        rate: f64 = "60", "1 to 2000", |r| (1.0..=2_000.0).contains(r);
+        rate: f64 = "32", "1 to 2000", |r| (1.0..=2_000.0).contains(r);
         /// Time between two placements.
         place_every: Duration = "6s", "500ms to 10m", |d| (500..=600_000).contains(&d.as_millis());
         /// Seed of everything random in the demo.
