@@ -121,7 +121,8 @@ impl Task {
                 Ok(Err(status)) => tracing::debug!(code = ?status.code(), spans, tries, "spans were not taken"),
                 Err(_) => tracing::debug!(spans, tries, "spans were not taken in time"),
             }
-            if self.stop.is_cancelled() {
+            // The end waits for one more try, not for all.
+            if self.stop.is_cancelled() && tries > 0 {
                 break;
             }
             tokio::select! {

@@ -8,6 +8,7 @@ mod limits;
 mod malformed;
 mod observed;
 mod outlier;
+mod outputs;
 mod records;
 mod reload;
 mod routing;
