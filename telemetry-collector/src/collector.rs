@@ -177,12 +177,23 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
     loop {
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = cut.tick() => intake.samples.cut(now(), Due::Full).await.map(|cut| intake.metrics.chunks.inc_by(cut as u64)),
+            _ = cut.tick() => cut_all(&intake).await,
             _ = drop_old.tick() => drop_before(&intake, retention).await,
         };
         if let Err(error) = outcome {
             intake.metrics.store_errors.with_label_values(&[error.label()]).inc();
             tracing::error!(%error, "the store was not tidied");
+        }
+    }
+}
+
+/// Cuts every chunk that is due, a transaction at a time: appends go on in between.
+async fn cut_all(intake: &Intake) -> Result<(), Error> {
+    loop {
+        let cut = intake.samples.cut(now(), Due::Full).await?;
+        intake.metrics.chunks.inc_by(cut as u64);
+        if cut == 0 {
+            return Ok(());
         }
     }
 }
