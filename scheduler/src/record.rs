@@ -106,3 +106,88 @@ fn shortened(decision: &Decision, most: usize) -> Decision {
     let candidates = by_score.into_iter().map(|i| decision.candidates[i].clone()).collect();
     Decision { candidates, pod: decision.pod.clone(), model: decision.model.clone(), ..*decision }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wattle_contract::{Candidate, Objective, Reason, Timestamp};
+
+    fn decision(record: &Record, pod: &str, scores: &[u32]) -> Decision {
+        let candidate = |(i, score): (usize, &u32)| Candidate {
+            node: format!("n{i}").into(),
+            added_watts: None,
+            p95_ms: None,
+            added_watts_margin: None,
+            score: *score,
+            reason: Reason::NoModel,
+        };
+        Decision {
+            id: record.next_id(),
+            at: Timestamp(0),
+            pod: PodRequest {
+                pod: PodKey::new("hotel", pod),
+                uid: String::new(),
+                workload: None,
+                service: None,
+                cpu_request_millicores: None,
+                memory_request_bytes: None,
+                objective: Objective::Balanced,
+                slo_p95_ms: None,
+                weight_energy: None,
+                weight_latency: None,
+            },
+            snapshot_version: None,
+            model: None,
+            candidates: scores.iter().enumerate().map(candidate).collect(),
+        }
+    }
+
+    fn record(seed: u64, kept: usize, recorded: usize) -> (Record, mpsc::Receiver<Decision>) {
+        let (sender, receiver) = mpsc::channel(1000);
+        (Record::new(sender, seed, kept, recorded), receiver)
+    }
+
+    #[test]
+    fn ids_are_unique_and_the_same_for_the_same_seed() {
+        let ids = |seed| {
+            let (record, _receiver) = record(seed, 1, 1);
+            (0..1000).map(|_| record.next_id()).collect::<Vec<_>>()
+        };
+
+        let unique: std::collections::HashSet<_> = ids(7).into_iter().collect();
+
+        assert_eq!(unique.len(), 1000);
+        assert_eq!(ids(7), ids(7));
+        assert_ne!(ids(7), ids(8));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_candidates_and_the_newest_stay() {
+        let (record, _receiver) = record(0, 22, 100);
+
+        for pod in ["a", "b", "a", "a", "c", "b"] {
+            record.add(decision(&record, pod, &[1; 10]));
+        }
+
+        assert!(record.newest(&PodKey::new("hotel", "a")).is_none());
+        assert!(record.newest(&PodKey::new("hotel", "b")).is_some());
+        assert!(record.newest(&PodKey::new("hotel", "c")).is_some());
+        for _ in 0..10_000 {
+            record.add(decision(&record, "b", &[1; 10]));
+        }
+        assert!(record.kept.lock().order.len() < 32);
+        assert_eq!(record.kept.lock().candidates, 22);
+    }
+
+    #[test]
+    fn a_long_decision_is_handed_on_with_its_best_candidates_in_order() {
+        let (record, mut receiver) = record(0, 1000, 3);
+
+        record.add(decision(&record, "a", &[2, 9, 1, 7, 9, 0]));
+
+        let handed_on = receiver.try_recv().expect("handed on");
+        let nodes: Vec<&str> = handed_on.candidates.iter().map(|candidate| candidate.node.as_str()).collect();
+        assert_eq!(nodes, ["n1", "n3", "n4"]);
+        assert_eq!(record.newest(&PodKey::new("hotel", "a")).expect("kept").candidates.len(), 6);
+    }
+}

@@ -109,7 +109,9 @@ impl Scheduler {
     pub async fn join(self) {
         self.shutdown.cancelled().await;
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a task of the scheduler did not end in 5 s");
+        }
         self.connections.close();
         if tokio::time::timeout(DRAIN, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "cut connections that did not end in 5 s");

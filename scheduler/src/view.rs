@@ -88,3 +88,45 @@ impl Memory {
 const fn is_measured(node: &NodeWindow) -> bool {
     node.cpu_used_millicores.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wattle_contract::{MachineFacts, Millicores, Window};
+
+    fn snapshot(at: i64, nodes: &[(&str, Option<f64>)]) -> ClusterSnapshot {
+        let node = |(name, cpu): &(&str, Option<f64>)| NodeWindow {
+            node: (*name).into(),
+            machine: MachineFacts::default(),
+            power_watts: None,
+            energy_joules: None,
+            energy_source: None,
+            cpu_used_millicores: cpu.and_then(Millicores::new),
+            memory_used_bytes: None,
+            requests_per_second: None,
+            pods: None,
+        };
+        let (start, end) = (Timestamp(at * 15_000), Timestamp((at + 1) * 15_000));
+        let window =
+            Window { start, end, nodes: nodes.iter().map(node).collect(), services: Vec::new(), edges: Vec::new() };
+        ClusterSnapshot { version: 1, taken: end, window, placements: Vec::new() }
+    }
+
+    #[test]
+    fn a_node_that_a_window_lacks_keeps_its_last_measurement_for_a_while() {
+        let mut memory = Memory::default();
+        let keep = Duration::from_secs(30);
+
+        memory.complete(&snapshot(0, &[("a", Some(10.0)), ("b", Some(20.0))]), keep);
+        let (completed, measured) = memory.complete(&snapshot(1, &[("a", Some(30.0)), ("b", None)]), keep);
+        let used = |snapshot: &ClusterSnapshot| -> Vec<f64> {
+            snapshot.window.nodes.iter().filter_map(|node| Some(node.cpu_used_millicores?.get())).collect()
+        };
+        assert_eq!(used(&completed), [30.0, 20.0]);
+        assert_eq!((measured["a"].end, measured["b"].end), (Timestamp(30_000), Timestamp(15_000)));
+
+        let (completed, measured) = memory.complete(&snapshot(3, &[("a", Some(40.0))]), keep);
+        assert_eq!(used(&completed), [40.0]);
+        assert!(!measured.contains_key("b"));
+    }
+}

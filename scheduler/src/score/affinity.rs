@@ -64,3 +64,54 @@ impl Affinity {
         is_located.then_some(shares)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wattle_contract::{Edge, ServiceWindow, Timestamp};
+
+    fn served(service: &str, node: &str, rate: f64) -> ServiceWindow {
+        ServiceWindow {
+            service: service.into(),
+            node: node.into(),
+            requests_per_second: rate,
+            error_ratio: 0.0,
+            p50_ms: None,
+            p95_ms: None,
+            cpu_used_millicores: None,
+            power_watts: None,
+        }
+    }
+
+    fn edge(client: &str, server: &str, rate: f64) -> Edge {
+        Edge {
+            client: client.into(),
+            server: server.into(),
+            requests_per_second: rate,
+            bytes_per_second: None,
+            error_ratio: 0.0,
+            p95_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_pod_is_drawn_to_the_nodes_of_its_peers_by_their_traffic() {
+        let window = Window {
+            start: Timestamp(0),
+            end: Timestamp(15_000),
+            nodes: Vec::new(),
+            services: vec![served("geo", "n1", 30.0), served("geo", "n2", 10.0), served("rate", "n2", 5.0)],
+            edges: vec![edge("search", "geo", 60.0), edge("search", "rate", 20.0), edge("frontend", "search", 20.0)],
+        };
+
+        let affinity = Affinity::from_window(&window);
+
+        let search = ServiceName::from("search");
+        let shares = affinity.local_shares(Some(&search)).expect("its peers are known");
+        // 60 % of its traffic is with geo (3:1), 20 % with rate; where frontend is nobody knows.
+        assert!((shares[&NodeName::from("n1")] - 0.45).abs() < 1e-9);
+        assert!((shares[&NodeName::from("n2")] - 0.35).abs() < 1e-9);
+        assert!(affinity.local_shares(Some(&"user".into())).is_none());
+        assert!(affinity.local_shares(None).is_none());
+    }
+}

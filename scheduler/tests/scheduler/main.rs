@@ -5,6 +5,7 @@ mod captured;
 mod doctor;
 mod faults;
 mod follow;
+mod garbage;
 mod http;
 mod kubernetes;
 mod laws;
