@@ -58,6 +58,8 @@ pub(crate) struct Client {
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) side: Side,
     pub(crate) peer: SocketAddr,
+    /// The address of this end.
+    pub(crate) local: SocketAddr,
 }
 
 /// Answers one request.

@@ -31,6 +31,7 @@ mod forward;
 mod http1;
 mod listener;
 mod metrics;
+mod policy;
 mod proxy;
 mod resilience;
 mod router;

@@ -15,6 +15,7 @@ use wattle_contract::{ClusterName, Endpoint, EndpointAddress, Health, Locality, 
 use crate::Error;
 use crate::cluster::Cluster;
 use crate::dice::Dice;
+use crate::policy::Policies;
 use crate::router::Hosts;
 use crate::telemetry::Options;
 
@@ -27,6 +28,7 @@ pub(crate) struct Table {
     pub(crate) inbound: HashMap<u16, Inbound>,
     pub(crate) clusters: HashMap<ClusterName, Arc<Cluster>>,
     pub(crate) options: Options,
+    pub(crate) policies: Policies,
 }
 
 /// A port of the workload.
@@ -61,6 +63,14 @@ impl Table {
             source.outbound.iter().map(|port| (port.port, Hosts::compile(&port.hosts, &mut reasons))).collect();
         let gateways: HashMap<_, _> =
             source.gateways.iter().map(|port| (port.port, Hosts::compile(&port.hosts, &mut reasons))).collect();
+        let policies = Policies::compile(&source.policies, &mut reasons);
+        let opaque = |port: &InboundPort| matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Https);
+        for port in source.inbound.iter().filter(|port| opaque(port) && !policies.is_empty()) {
+            reasons.push(format!(
+                "port {}: policies are not enforced by this build on ports that are not HTTP",
+                port.port
+            ));
+        }
         let mut clusters = HashMap::new();
         for (name, spec) in &source.clusters {
             let earlier = earlier.and_then(|earlier| earlier.clusters.get(name)).map(Arc::as_ref);
@@ -77,8 +87,7 @@ impl Table {
             let earlier = earlier.and_then(|earlier| earlier.inbound.get(port)).map(|inbound| inbound.cluster.as_ref());
             let cluster =
                 Cluster::new(&Arc::new(inbound_cluster(*port, *application, described)), earlier, &around.home, dice)?;
-            let opaque =
-                described.is_some_and(|port| matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Https));
+            let opaque = described.is_some_and(opaque);
             Some((*port, Inbound { cluster: Arc::new(cluster), opaque }))
         });
         let telemetry = &source.telemetry;
@@ -89,7 +98,15 @@ impl Table {
             access_log: telemetry.access_log.as_ref().is_none_or(|log| !log.disabled),
             custom_tags: telemetry.custom_tags.clone(),
         };
-        Ok(Self { inbound: inbound.collect(), source: Arc::clone(source), outbound, gateways, clusters, options })
+        Ok(Self {
+            inbound: inbound.collect(),
+            source: Arc::clone(source),
+            outbound,
+            gateways,
+            clusters,
+            options,
+            policies,
+        })
     }
 
     /// Gives all clusters, those of the workload's own ports included.

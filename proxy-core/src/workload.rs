@@ -94,8 +94,9 @@ impl Running {
         };
         let metrics = Arc::clone(&carrier.metrics);
         let stop = self.drain.clone();
-        let serve = move |stream, peer| {
-            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer };
+        let serve = move |stream: tokio::net::TcpStream, peer| {
+            let Ok(local) = stream.local_addr() else { return };
+            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, local };
             let (drain, cut) = (drain.clone(), cut.clone());
             let open = carrier.metrics.connections.with_label_values(&[word]);
             carrier.metrics.accepted.with_label_values(&[word]).inc();

@@ -7,6 +7,7 @@ use hyper::upgrade::OnUpgrade;
 use super::check::{self, Refusal};
 use super::reply::Reply;
 use super::{Client, headers};
+use crate::policy::{Policies, Subject, Verdict};
 use crate::router::{Head, normalise};
 use crate::telemetry::{Record, Reporter, TraceHeaders};
 
@@ -74,6 +75,23 @@ impl Begun {
             path: &self.path,
             query: self.query.as_deref(),
             headers: &self.head.headers,
+        }
+    }
+
+    /// Asks the workload's policies.
+    pub(crate) fn authorize(&self, client: &Client, policies: &Policies, port: u16) -> Result<(), Reply> {
+        let subject = Subject {
+            host: &self.authority,
+            method: self.head.method.as_str(),
+            path: &self.path,
+            headers: &self.head.headers,
+            peer: client.peer.ip(),
+            local: client.local.ip(),
+            port,
+        };
+        match policies.decide(&subject) {
+            Verdict::Allowed => Ok(()),
+            Verdict::Denied => Err(Reply::denied()),
         }
     }
 

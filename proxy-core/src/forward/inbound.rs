@@ -29,15 +29,18 @@ pub(crate) async fn serve(
     if let Some(peer) = begun.head.headers.remove(PEER_HEADER) {
         record.peer = Party::from_header(&peer);
     }
-    let Some(cluster) =
-        client.carrier.table().and_then(|table| table.inbound.get(&port).map(|port| Arc::clone(&port.cluster)))
-    else {
+    let table = client.carrier.table();
+    let Some((table, inbound)) = table.as_ref().and_then(|table| Some((table, table.inbound.get(&port)?))) else {
         tracing::debug!(port, %application, "no configuration was accepted yet");
         return Reply::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoRoute, "no configuration was accepted yet")
             .give(&mut record);
     };
+    let cluster = Arc::clone(&inbound.cluster);
     record.service = Arc::clone(&cluster.service);
     cluster.spec.name.as_str().clone_into(&mut record.cluster);
+    if let Err(reply) = begun.authorize(client, &table.policies, port) {
+        return reply.give(&mut record);
+    }
     let mut request = begun.head.headers.clone();
     request.remove(header::HOST);
     headers::forwarded_proto(&mut request);

@@ -37,7 +37,11 @@ pub(crate) async fn serve(client: &Client, request: Request<Incoming>) -> Respon
 fn find(client: &Client, begun: &Begun, record: &mut Record) -> Result<(Arc<Table>, Matched), Reply> {
     let table = client.carrier.table().ok_or_else(Reply::no_table)?;
     let (hosts, port) = match client.side {
-        Side::Gateway { port } => (table.gateways.get(&port), port),
+        Side::Gateway { port } => {
+            // At a gateway its own policies are asked before any route.
+            begun.authorize(client, &table.policies, port)?;
+            (table.gateways.get(&port), port)
+        }
         _ => {
             let port = check::port_of(&begun.authority);
             (table.outbound.get(&port), port)

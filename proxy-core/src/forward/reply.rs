@@ -34,6 +34,11 @@ impl Reply {
         reply
     }
 
+    /// Envoy's words for a policy that refuses.
+    pub(crate) fn denied() -> Self {
+        Self { body: Bytes::from_static(b"RBAC: access denied"), ..Self::plain(StatusCode::FORBIDDEN) }
+    }
+
     pub(crate) fn no_healthy_upstream() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoHealthyUpstream, "no healthy upstream")
     }

@@ -12,9 +12,6 @@ use wattle_contract::route::{
 /// Gives every reason to refuse a table.
 pub(super) fn missing(table: &RouteTable) -> Vec<String> {
     let mut reasons = Vec::new();
-    for policy in &table.policies {
-        reasons.push(format!("authorization policy {}: policies are not enforced by this build", policy.name));
-    }
     for port in table.inbound.iter().filter(|port| port.tls == InboundTls::Strict) {
         reasons.push(format!("port {}: mesh TLS is demanded (STRICT), but this build has none", port.port));
     }

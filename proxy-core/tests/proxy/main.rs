@@ -9,6 +9,7 @@ mod malformed;
 mod observed;
 mod outlier;
 mod outputs;
+mod policy;
 mod records;
 mod reload;
 mod routing;
