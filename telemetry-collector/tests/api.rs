@@ -146,3 +146,19 @@ async fn a_snapshot_has_a_tag_and_is_not_sent_twice() {
     let (status, _, body) = send(request(&format!("\"{}\"", snapshot.version))).await;
     assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_that_nests_without_end_is_refused() {
+    let (running, _dir) = filled().await;
+
+    for endless in ["1+".repeat(30_000) + "1", "-".repeat(60_000) + "1", "(".repeat(60_000), "abs(".repeat(20_000)] {
+        let answer = query(&running.api, &endless, 0.0).await;
+        assert_eq!(answer["errorType"], "bad_data");
+    }
+    let deep = ["1+".repeat(499) + "1", "-".repeat(499) + "1", "abs(".repeat(499) + "temperature" + &")".repeat(499)];
+    for most in deep {
+        assert_eq!(query(&running.api, &most, 60.0).await["status"], "success");
+    }
+    let wide = format!("temperature{{pod!~\"{}\"}}", "-+(a)".repeat(1_000));
+    assert_eq!(query(&running.api, &wide, 60.0).await["status"], "success");
+}

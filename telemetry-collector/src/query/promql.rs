@@ -63,8 +63,11 @@ impl QueryError {
     }
 }
 
-/// Deepest nesting accepted: below what the stack of a worker thread holds.
-const MOST_DEPTH: usize = 200;
+/// Operators and parentheses accepted in one query: an expression may nest as deep as it has of them, and each level
+/// takes stack. As many calls inside each other overflowed the 2 MiB of a worker thread in a debug build.
+const MOST_OPERATORS: usize = 500;
+/// Stack of the thread that evaluates a query: [`MOST_OPERATORS`] levels with room to spare; only what is used is paid.
+const STACK_BYTES: usize = 32 << 20;
 /// Longest query accepted, in bytes.
 const MOST_LENGTH: usize = 128 << 10;
 
@@ -73,20 +76,32 @@ pub(crate) fn parse(query: &str) -> Result<Expr, QueryError> {
     if query.len() > MOST_LENGTH {
         return Err(QueryError::BadData(format!("query is longer than {MOST_LENGTH} bytes")));
     }
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in query.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    if deepest > MOST_DEPTH {
-        return Err(QueryError::BadData(format!("query nests deeper than {MOST_DEPTH}")));
+    if operators(query) > MOST_OPERATORS {
+        return Err(QueryError::BadData(format!("query has more than {MOST_OPERATORS} operators and parentheses")));
     }
     promql_parser::parser::parse(query)
         .map_err(|reason| QueryError::BadData(format!("invalid parameter \"query\": {reason}")))
+}
+
+/// Counts operators and opening brackets outside of texts, matchers and comments.
+fn operators(query: &str) -> usize {
+    let (mut count, mut quote, mut in_braces, mut in_comment, mut is_escaped) = (0, None, false, false, false);
+    for char in query.chars() {
+        match (quote, char) {
+            _ if in_comment => in_comment = char != '\n',
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(open), '\\') => is_escaped = open != '`',
+            (Some(open), _) if open == char => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'' | '`') => quote = Some(char),
+            (None, '#') => in_comment = true,
+            (None, '{' | '}') => in_braces = char == '{',
+            (None, '(' | '[' | '+' | '-' | '*' | '/' | '%' | '^' | '<' | '>' | '=' | '!') if !in_braces => count += 1,
+            _ => {}
+        }
+    }
+    let is_word = |word: &&str| ["and", "or", "unless", "atan2"].iter().any(|other| word.eq_ignore_ascii_case(other));
+    count + query.split(|char: char| !char.is_alphanumeric() && char != '_').filter(is_word).count()
 }
 
 /// Evaluates a query on a grid of times.
@@ -106,8 +121,12 @@ pub(crate) async fn evaluate(
         // Dropped with this future: a query whose client went away stops.
         let _guard = gone.clone().drop_guard();
         let context = Arc::new(Context::new(data, grid, limits, started + timeout, timeout, gone));
-        let task = tokio::task::spawn_blocking(move || context.run(&query));
-        task.await.map_err(|_| QueryError::Execution("query evaluation ended unexpectedly".to_owned()))?
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);
+        thread
+            .spawn(move || drop(sender.send(context.run(&query))))
+            .map_err(|error| QueryError::Execution(format!("no thread for the query: {error}")))?;
+        receiver.await.map_err(|_| QueryError::Execution("query evaluation ended unexpectedly".to_owned()))?
     };
     tokio::time::timeout(timeout, work).await.unwrap_or(Err(QueryError::Timeout(timeout)))
 }

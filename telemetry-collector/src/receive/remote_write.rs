@@ -1,8 +1,8 @@
 //! `POST /api/v1/write`: Prometheus remote write 1.0.
 //!
 //! Snappy over protobuf. The good part of a batch is kept; when something was not, the answer is 400 with the first
-//! rejected series named, as senders log it and do not repeat it. Native histograms and exemplars are counted as
-//! rejected by the sender's view only when nothing else is in the request: they are skipped.
+//! rejected series named, as senders log it and do not repeat it. Native histograms, exemplars and metadata in a request
+//! are skipped.
 
 use axum::body::Bytes;
 use axum::extract::State;
