@@ -10,6 +10,7 @@ mod observed;
 mod outlier;
 mod outputs;
 mod policy;
+mod protocols;
 mod records;
 mod reload;
 mod routing;
