@@ -122,6 +122,14 @@ pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> Route
     table
 }
 
+/// Gives the policies of a workload, for explanations.
+pub(crate) fn policies_of(
+    documents: &Documents,
+    workload: &WorkloadIdentity,
+) -> Vec<wattle_contract::route::AuthorizationPolicy> {
+    policies::of_workload(&Context::new(documents, workload))
+}
+
 /// Gives a hash of everything in the table but its version.
 fn version(table: &RouteTable) -> String {
     let mut hash = Hash(Sha256::new());

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 pub(crate) use macros::{choices, message};
-pub(crate) use scalar::{IntOrString, Raw, Time};
+pub(crate) use scalar::{IntOrString, Raw, Time, to_json};
 pub(crate) use schema::{FieldSchema, Schema, Support};
 
 use crate::finding::{Problem, RuleId, rules};

@@ -101,6 +101,13 @@ impl Documents {
         &self.0.settings
     }
 
+    /// Gives every resource in its normal form, as JSON, in the order of the files: short spellings written out, defaults
+    /// left out.
+    #[must_use]
+    pub fn normal_form(&self) -> Vec<serde_json::Value> {
+        self.resources().map(|resource| resource.normal_form()).collect()
+    }
+
     /// Gives the findings that forbid to compile.
     pub(crate) fn errors(&self) -> Vec<Finding> {
         let errors = self.0.files.iter().flat_map(|file| &file.findings).chain(&self.0.duplicates);

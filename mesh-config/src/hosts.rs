@@ -26,11 +26,6 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
     within(one, other) || within(other, one)
 }
 
-/// Ranks a pattern: exact hosts before wildcards, longer wildcards before shorter ones.
-pub(crate) fn specificity(pattern: &str) -> (bool, usize) {
-    (!pattern.starts_with('*'), pattern.len())
-}
-
 /// All names by which a client in a namespace can call a service, the full one first.
 pub(crate) fn variants(host: &str, client_namespace: &str, settings: &MeshSettings) -> Vec<String> {
     let mut names = vec![host.to_owned()];

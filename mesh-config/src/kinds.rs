@@ -187,7 +187,9 @@ impl Decode for Pod {
     }
 
     fn encode(&self) -> Option<serde_json::Value> {
-        self.spec.encode()
+        let parts = [("spec", self.spec.encode()), ("status", self.status.encode())];
+        let parts = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?)));
+        Some(serde_json::Value::Object(parts.collect()))
     }
 
     fn schema() -> Schema {
@@ -272,6 +274,11 @@ impl Kind {
     /// Says whether the kind is Istio's.
     pub(crate) fn is_istio(self) -> bool {
         self.group().ends_with(".istio.io")
+    }
+
+    /// Says whether the fields stand under `spec`, not beside `metadata`.
+    pub(crate) fn is_under_spec(self) -> bool {
+        self.place() != Place::Root
     }
 
     /// Reads the fields of a document of this kind.

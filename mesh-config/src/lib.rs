@@ -11,23 +11,41 @@
 //! configuration is taken whole or not at all. What refers to something that is not there is compiled as Istio does, to
 //! a route that answers 503, and told by the analysis.
 
-#![allow(dead_code, reason = "the analysis that reads the rest comes next")]
-
 mod analyse;
 mod compile;
 mod decode;
+mod diff;
 mod documents;
+mod explain;
 mod finding;
 mod hosts;
+mod identities;
 mod kinds;
 mod registry;
+pub mod report;
 mod resource;
 mod settings;
+pub mod support;
 mod validate;
 mod yaml;
 
 pub use analyse::analyse;
 pub use compile::compile;
+pub use diff::{Change, diff};
 pub use documents::{Documents, SourceText};
+pub use explain::{Considered, Destination, Explanation, RequestDescription, explain};
 pub use finding::{Finding, Severity};
 pub use settings::MeshSettings;
+
+/// Reads the first document of a YAML text as JSON, with the limits and checks that resources are read with.
+///
+/// # Errors
+///
+/// Says line, column and reason when it is not YAML.
+pub fn yaml_to_json(text: &str) -> Result<serde_json::Value, String> {
+    match yaml::read(text).into_iter().next().map(|chunk| chunk.root) {
+        None | Some(Ok(None)) => Ok(serde_json::Value::Null),
+        Some(Ok(Some(root))) => Ok(decode::to_json(&root)),
+        Some(Err(fault)) => Err(format!("line {}, column {}: {}", fault.line, fault.column, fault.message)),
+    }
+}

@@ -41,7 +41,6 @@ pub(crate) struct Service {
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) number: u16,
-    pub(crate) name: String,
     pub(crate) protocol: Protocol,
     /// Where requests go by number; names are resolved per pod.
     pub(crate) target: Target,
@@ -60,10 +59,6 @@ pub(crate) enum Target {
 impl Service {
     pub(crate) fn namespace(&self) -> &str {
         self.resource.namespace()
-    }
-
-    pub(crate) fn port(&self, number: u16) -> Option<&Port> {
-        self.ports.iter().find(|port| port.number == number)
     }
 
     pub(crate) fn is_visible_to(&self, namespace: &str) -> bool {

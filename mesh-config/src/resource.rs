@@ -111,6 +111,28 @@ impl Resource {
             .then_with(|| self.namespace().cmp(other.namespace()))
     }
 
+    /// Prints the resource as JSON.
+    pub(crate) fn normal_form(&self) -> serde_json::Value {
+        let group = self.kind.group();
+        let version = self.root.get("apiVersion").and_then(Node::text).unwrap_or_default();
+        let mut object = serde_json::Map::new();
+        debug_assert!(version.starts_with(group), "the kind was found by its group");
+        object.insert("apiVersion".to_owned(), version.into());
+        object.insert("kind".to_owned(), self.kind.name().into());
+        if let Some(meta) = self.meta.encode() {
+            object.insert("metadata".to_owned(), meta);
+        }
+        let fields = self.spec.encode().unwrap_or_else(|| serde_json::json!({}));
+        if self.kind.is_under_spec() {
+            object.insert("spec".to_owned(), fields);
+        } else if let serde_json::Value::Object(fields) = fields {
+            for (name, value) in fields {
+                object.entry(name).or_insert(value);
+            }
+        }
+        serde_json::Value::Object(object)
+    }
+
     /// Puts a problem into its place.
     pub(crate) fn finding(&self, problem: Problem) -> Finding {
         let place = self.locate(&problem.path);

@@ -70,7 +70,8 @@ impl DestinationRules {
     fn level<'a>(&'a self, context: &Context<'_>, namespace: &str, host: &str) -> Option<Vec<&'a Entry>> {
         let applies = |(resource, rule): &&'a Entry| {
             let selected = rule.workload_selector.as_ref().is_none_or(|selector| {
-                resource.namespace() == context.namespace() && labels_match(&selector.labels, &context.client.labels)
+                resource.namespace() == context.namespace()
+                    && labels_match(&selector.match_labels, &context.client.labels)
             });
             selected && hosts::is_exported(&rule.export_to, resource.namespace(), context.namespace())
         };

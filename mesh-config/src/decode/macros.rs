@@ -31,6 +31,7 @@ macro_rules! message {
             const FIELDS: &'static [$crate::decode::FieldSchema] = &[
                 $( $crate::decode::FieldSchema {
                     json: $json,
+                    aliases: &[$($alias),*],
                     schema: <$ty as $crate::decode::Decode>::schema,
                     support: $crate::decode::macros::support!($($flag $($why)?)?),
                 }, )*

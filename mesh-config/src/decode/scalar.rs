@@ -254,7 +254,7 @@ pub(crate) struct Raw(pub(crate) Json);
 
 impl Decode for Raw {
     fn decode(node: &Node, _cursor: &mut Cursor<'_>) -> Option<Self> {
-        Some(Self(json(node)))
+        Some(Self(to_json(node)))
     }
 
     fn encode(&self) -> Option<Json> {
@@ -266,7 +266,8 @@ impl Decode for Raw {
     }
 }
 
-fn json(node: &Node) -> Json {
+/// Gives a tree as JSON, with unquoted numbers and bools as such.
+pub(crate) fn to_json(node: &Node) -> Json {
     match &node.value {
         Value::Scalar { .. } if node.is_null() => Json::Null,
         Value::Scalar { text, plain } => match &**text {
@@ -277,9 +278,9 @@ fn json(node: &Node) -> Json {
             }
             text => Json::String(text.to_owned()),
         },
-        Value::Sequence(items) => Json::Array(items.iter().map(json).collect()),
+        Value::Sequence(items) => Json::Array(items.iter().map(to_json).collect()),
         Value::Mapping(entries) => Json::Object(
-            entries.iter().map(|(key, value)| (key.text().unwrap_or_default().to_owned(), json(value))).collect(),
+            entries.iter().map(|(key, value)| (key.text().unwrap_or_default().to_owned(), to_json(value))).collect(),
         ),
     }
 }

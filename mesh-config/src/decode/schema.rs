@@ -15,6 +15,8 @@ pub(crate) enum Support {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FieldSchema {
     pub(crate) json: &'static str,
+    /// Other spellings that are read.
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) schema: fn() -> Schema,
     pub(crate) support: Support,
 }

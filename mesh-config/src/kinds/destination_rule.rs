@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sidecar::WorkloadSelector;
+use super::shared::WorkloadSelector;
 use super::virtual_service::PortSelector;
 use crate::decode::{Time, choices, message};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::shared::{PolicyTargetReference, WorkloadSelector};
+use super::shared::PolicyTargetReference;
+use super::sidecar::WorkloadSelector;
 use crate::decode::{Raw, choices, message};
 
 message! {

@@ -156,7 +156,7 @@ message! {
 
     /// A copy of the request.
     struct MirrorFilter {
-        backend_ref: Option<BackendRef> = "backendRef" required;
+        backend_ref: Option<Reference> = "backendRef" required;
         percent: Option<i32> = "percent";
         fraction: Option<Fraction> = "fraction";
     }
@@ -204,7 +204,7 @@ message! {
     /// A question to another server.
     struct ExternalAuth {
         protocol: String = "protocol" required;
-        backend_ref: Option<BackendRef> = "backendRef";
+        backend_ref: Option<Reference> = "backendRef";
         grpc: Option<Raw> = "grpc";
         http: Option<ExternalAuthHttp> = "http";
         forward_body: Option<Raw> = "forwardBody";

@@ -37,7 +37,6 @@ fn service(registry: &Registry, resource: &Arc<Resource>, entry: &ServiceEntry, 
         let target = u16::try_from(port.target_port).ok().filter(|target| *target > 0).unwrap_or(number);
         Some(Port {
             number,
-            name: port.name.clone(),
             protocol: entry_protocol(port),
             target: Target::Number(target),
             endpoints: endpoints(registry, resource, entry, host, port, target, discovery),

@@ -75,13 +75,7 @@ impl Context<'_> {
         } else {
             self.endpoints(resource, spec, &port.name, &target)
         };
-        Some(Port {
-            number,
-            name: port.name.clone(),
-            protocol: protocol(&port.app_protocol, &port.name),
-            target,
-            endpoints,
-        })
+        Some(Port { number, protocol: protocol(&port.app_protocol, &port.name), target, endpoints })
     }
 
     /// Gives the endpoints of a port: those of the slices, else those of the pods that the selector picks.

@@ -30,7 +30,7 @@ pub(super) fn check(spec: &DestinationRule, check: &mut Check<'_>) {
     }
     check.export_to("spec.exportTo", &spec.export_to, false);
     if let Some(selector) = &spec.workload_selector {
-        check.selector("spec.workloadSelector.labels", &selector.labels);
+        check.selector("spec.workloadSelector.matchLabels", &selector.match_labels);
         if !spec.export_to.is_empty() && spec.export_to.iter().any(|scope| scope != ".") {
             let message = "Invalid value: a rule with workloadSelector is not exported beyond its namespace";
             check.error_with("spec.exportTo", message, "use \".\", or remove workloadSelector");

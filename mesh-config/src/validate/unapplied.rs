@@ -44,7 +44,10 @@ fn walk(node: &Node, schema: &Schema, path: &mut String, problems: &mut Vec<Prob
         (Value::Mapping(entries), Schema::Object(fields)) => {
             for (key, value) in entries.iter().filter(|(_, value)| !value.is_null()) {
                 let name = key.text().unwrap_or_default();
-                let Some(field) = fields.iter().find(|field| field.json == name) else { continue };
+                let Some(field) = fields.iter().find(|field| field.json == name || field.aliases.contains(&name))
+                else {
+                    continue;
+                };
                 push_key(path, name);
                 match field.support {
                     Support::Applied => walk(value, &(field.schema)(), path, problems),

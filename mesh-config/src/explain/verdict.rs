@@ -1,0 +1,101 @@
+//! What the authorization policies of the workload behind a cluster say of a request.
+
+use wattle_contract::route::{
+    AuthorizationPolicy, Cluster, Condition, Operation, PolicyAction, Rule, Source, StringMatch, Values,
+};
+use wattle_contract::{ProxyMode, WorkloadIdentity};
+
+use super::{RequestDescription, evaluate};
+use crate::compile;
+use crate::documents::Documents;
+use crate::registry::labels_match;
+
+/// Gives the verdict in one sentence.
+pub(super) fn of_cluster(
+    documents: &Documents,
+    client: &WorkloadIdentity,
+    cluster: &Cluster,
+    request: &RequestDescription,
+) -> String {
+    let endpoint = cluster.endpoints.first();
+    let service = documents.registry().service(cluster.service.as_str(), &cluster.namespace);
+    let labels = endpoint.map(|endpoint| endpoint.labels.clone()).or_else(|| {
+        let selector = &service?.selector;
+        let mut pods = documents.registry().workloads_in(&cluster.namespace);
+        pods.find(|pod| !selector.is_empty() && labels_match(selector, &pod.labels)).map(|pod| pod.labels.clone())
+    });
+    let Some(labels) = labels.filter(|_| !cluster.external) else { return "outside the mesh: no policy".to_owned() };
+    let mut server = documents.identity(&cluster.namespace, "server");
+    server.labels = labels;
+    server.mode = ProxyMode::Sidecar;
+    let policies = compile::policies_of(documents, &server);
+    decide(&policies, client, request)
+}
+
+fn decide(policies: &[AuthorizationPolicy], client: &WorkloadIdentity, request: &RequestDescription) -> String {
+    let enforced: Vec<_> = policies.iter().filter(|policy| !policy.dry_run).collect();
+    let hit = |policy: &&&AuthorizationPolicy| policy.rules.iter().any(|rule| fits(rule, client, request));
+    if let Some(policy) = enforced.iter().filter(|policy| matches!(policy.action, PolicyAction::Custom(_))).find(hit) {
+        return format!("asked of the provider of {}", policy.name);
+    }
+    if let Some(policy) = enforced.iter().filter(|policy| policy.action == PolicyAction::Deny).find(hit) {
+        return format!("refused by {} (DENY)", policy.name);
+    }
+    let allowing: Vec<_> = enforced.iter().filter(|policy| policy.action == PolicyAction::Allow).collect();
+    match allowing.iter().find(|policy| hit(policy)) {
+        Some(policy) => format!("allowed by {} (given mesh mTLS with the client's identity)", policy.name),
+        None if allowing.is_empty() => "allowed: no ALLOW policy holds for the workload".to_owned(),
+        None => {
+            let names: Vec<&str> = allowing.iter().map(|policy| policy.name.as_str()).collect();
+            format!("refused: none of the ALLOW policies matches ({})", names.join(", "))
+        }
+    }
+}
+
+fn fits(rule: &Rule, client: &WorkloadIdentity, request: &RequestDescription) -> bool {
+    (rule.from.is_empty() || rule.from.iter().any(|source| source_fits(source, client)))
+        && (rule.to.is_empty() || rule.to.iter().any(|operation| operation_fits(operation, request)))
+        && rule.when.iter().all(|condition| condition_fits(condition, client, request))
+}
+
+/// Matches one value; a value that is not known matches nothing that is wanted.
+fn values_fit(values: &Values, given: Option<&str>) -> bool {
+    let one = |wanted: &StringMatch| given.is_some_and(|given| !given.is_empty() && evaluate::text_fits(wanted, given));
+    (values.any_of.is_empty() || values.any_of.iter().any(one)) && !values.none_of.iter().any(one)
+}
+
+fn source_fits(source: &Source, client: &WorkloadIdentity) -> bool {
+    let account = format!("{}/{}", client.namespace, client.service_account);
+    // No token and no address is known here: what asks for them does not match.
+    values_fit(&source.principals, Some(&client.principal()))
+        && values_fit(&source.namespaces, Some(client.namespace.as_str()))
+        && values_fit(&source.service_accounts, Some(&account))
+        && values_fit(&source.trust_domains, Some(&client.trust_domain))
+        && values_fit(&source.request_principals, None)
+        && source.ip_blocks.is_empty()
+        && source.remote_ip_blocks.is_empty()
+}
+
+fn operation_fits(operation: &Operation, request: &RequestDescription) -> bool {
+    let port = request.port;
+    let host = request.host.to_lowercase();
+    values_fit(&operation.hosts, Some(&host))
+        && (operation.ports.is_empty() || operation.ports.contains(&port))
+        && !operation.not_ports.contains(&port)
+        && values_fit(&operation.methods, Some(&request.method))
+        && values_fit(&operation.paths, Some(&request.path))
+}
+
+fn condition_fits(condition: &Condition, client: &WorkloadIdentity, request: &RequestDescription) -> bool {
+    let principal = client.principal();
+    let header = condition.key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
+    let given = match (header, condition.key.as_str()) {
+        (Some(name), _) => {
+            request.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        }
+        (None, "source.namespace") => Some(client.namespace.as_str()),
+        (None, "source.principal") => Some(principal.as_str()),
+        _ => None,
+    };
+    values_fit(&condition.values, given)
+}
