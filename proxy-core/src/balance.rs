@@ -3,11 +3,15 @@
 //! A [`Picker`] sees candidates as weights and loads, draws from a [`Dice`] and answers with an index: it knows neither
 //! addresses nor connections. Every candidate with a weight stays reachable (law 10).
 
+mod hash;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use wattle_contract::route::Balancer;
 
 use crate::dice::Dice;
+use hash::Places;
+pub(crate) use hash::hash_of;
 
 /// One endpoint that may be picked.
 #[derive(Clone, Copy, Debug)]
@@ -26,23 +30,27 @@ pub(crate) enum Picker {
     LeastRequest,
     RoundRobin(AtomicU64),
     Random,
+    Hash(Places),
 }
 
 impl Picker {
-    /// Gives the picker of a balancer; `None` when this build has none.
-    pub(crate) fn new(balancer: &Balancer, dice: &Dice) -> Option<Self> {
+    /// Gives the picker of a balancer over endpoints given by name and weight.
+    pub(crate) fn new(balancer: &Balancer, endpoints: &[(String, u32)], dice: &Dice) -> Self {
         match balancer {
-            Balancer::LeastRequest => Some(Self::LeastRequest),
+            Balancer::LeastRequest => Self::LeastRequest,
             // Each proxy begins somewhere else: otherwise all would send their first request to the same endpoint.
-            Balancer::RoundRobin => Some(Self::RoundRobin(AtomicU64::new(dice.roll() >> 32))),
+            Balancer::RoundRobin => Self::RoundRobin(AtomicU64::new(dice.roll() >> 32)),
             // An explicit listener does not know the address the client wanted: such a cluster has no endpoints.
-            Balancer::Random | Balancer::Passthrough => Some(Self::Random),
-            Balancer::ConsistentHash { .. } => None,
+            Balancer::Random | Balancer::Passthrough => Self::Random,
+            Balancer::ConsistentHash { table, .. } => Self::Hash(Places::new(*table, endpoints)),
         }
     }
 
     /// Picks one; `None` when there are none.
-    pub(crate) fn pick(&self, candidates: &[Candidate], dice: &Dice) -> Option<usize> {
+    pub(crate) fn pick(&self, candidates: &[Candidate], hash: Option<u64>, dice: &Dice) -> Option<usize> {
+        if let (Self::Hash(places), Some(hash)) = (self, hash) {
+            return places.pick(hash, |index| candidates.iter().any(|candidate| candidate.index == index));
+        }
         let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight.max(1))).sum();
         if total == 0 {
             return None;
@@ -55,7 +63,7 @@ impl Picker {
                 if other.load < one.load { other } else { one }
             }
             Self::RoundRobin(turn) => at(candidates, turn.fetch_add(1, Ordering::Relaxed) % total)?,
-            Self::Random => at(candidates, dice.below(total))?,
+            Self::Random | Self::Hash(_) => at(candidates, dice.below(total))?,
         };
         Some(picked.index)
     }

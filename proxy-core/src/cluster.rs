@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use wattle_contract::route::{self, UpstreamProtocol};
+use wattle_contract::route::{self, Balancer, UpstreamProtocol};
 use wattle_contract::{Endpoint, EndpointAddress, Health};
 
 use crate::balance::{Candidate, Picker};
@@ -57,9 +57,14 @@ pub(crate) struct EndpointState {
 }
 
 impl Cluster {
-    /// Makes a cluster; `None` when its balancer is not one of this build's.
-    pub(crate) fn new(spec: &Arc<route::Cluster>, earlier: Option<&Self>, home: &str, dice: &Dice) -> Option<Self> {
-        let picker = Picker::new(&spec.balancer, dice)?;
+    /// Makes a cluster.
+    pub(crate) fn new(spec: &Arc<route::Cluster>, earlier: Option<&Self>, home: &str, dice: &Dice) -> Self {
+        let name = |endpoint: &Endpoint| (format!("{:?}", endpoint.address), endpoint.weight);
+        let names: Vec<_> = match &spec.balancer {
+            Balancer::ConsistentHash { .. } => spec.endpoints.iter().map(name).collect(),
+            _ => Vec::new(),
+        };
+        let picker = Picker::new(&spec.balancer, &names, dice);
         // Connections of one protocol cannot be used for another.
         let earlier = earlier.filter(|earlier| earlier.spec.protocol == spec.protocol && earlier.spec.tls == spec.tls);
         let mut known: HashMap<&EndpointAddress, &Arc<EndpointState>> = HashMap::new();
@@ -73,17 +78,23 @@ impl Cluster {
                 state: known.get(&endpoint.address).map_or_else(Arc::default, |state| Arc::clone(state)),
             })
         };
-        Some(Self {
+        Self {
             endpoints: spec.endpoints.iter().map(member).collect(),
             shared: earlier.map_or_else(Arc::default, |earlier| Arc::clone(&earlier.shared)),
             service: ServiceLabels::new(spec.service.as_str(), &spec.namespace),
             picker,
             spec: Arc::clone(spec),
-        })
+        }
     }
 
     /// Picks an endpoint, not one of `tried` while there are others; `None` when none may be used.
-    pub(crate) fn pick(&self, now: Instant, dice: &Dice, tried: &[EndpointAddress]) -> Option<Arc<Member>> {
+    pub(crate) fn pick(
+        &self,
+        now: Instant,
+        dice: &Dice,
+        hash: Option<u64>,
+        tried: &[EndpointAddress],
+    ) -> Option<Arc<Member>> {
         let usable: Vec<Candidate> = self.candidates(|member| !member.state.outlier.lock().is_ejected(now));
         let candidates = if self.panics(usable.len()) { self.candidates(|_| true) } else { usable };
         let fresh: Vec<Candidate> = candidates
@@ -92,7 +103,7 @@ impl Cluster {
             .copied()
             .collect();
         let candidates = if fresh.is_empty() { &candidates } else { &fresh };
-        let index = self.picker.pick(candidates, dice)?;
+        let index = self.picker.pick(candidates, hash, dice)?;
         Some(Arc::clone(&self.endpoints[index]))
     }
 

@@ -7,6 +7,7 @@
 //! answer's head ─► headers changed ─► body streamed, counted ─► connection given back, record dropped
 //! ```
 
+mod affinity;
 mod begin;
 mod check;
 mod deliver;

@@ -74,21 +74,18 @@ impl Table {
         let mut clusters = HashMap::new();
         for (name, spec) in &source.clusters {
             let earlier = earlier.and_then(|earlier| earlier.clusters.get(name)).map(Arc::as_ref);
-            match Cluster::new(spec, earlier, &around.home, dice) {
-                Some(cluster) => drop(clusters.insert(name.clone(), Arc::new(cluster))),
-                None => reasons.push(format!("cluster {name}: its balancer is not known to this build")),
-            }
+            clusters.insert(name.clone(), Arc::new(Cluster::new(spec, earlier, &around.home, dice)));
         }
         if !reasons.is_empty() {
             return Err(Error::RefusedTable { version: source.version.clone(), reasons });
         }
-        let inbound = around.applications.iter().filter_map(|(port, application)| {
+        let inbound = around.applications.iter().map(|(port, application)| {
             let described = source.inbound.iter().find(|inbound| inbound.port == *port);
             let earlier = earlier.and_then(|earlier| earlier.inbound.get(port)).map(|inbound| inbound.cluster.as_ref());
             let cluster =
-                Cluster::new(&Arc::new(inbound_cluster(*port, *application, described)), earlier, &around.home, dice)?;
+                Cluster::new(&Arc::new(inbound_cluster(*port, *application, described)), earlier, &around.home, dice);
             let opaque = described.is_some_and(opaque);
-            Some((*port, Inbound { cluster: Arc::new(cluster), opaque }))
+            (*port, Inbound { cluster: Arc::new(cluster), opaque })
         });
         let telemetry = &source.telemetry;
         let options = Options {

@@ -11,11 +11,11 @@ proptest! {
     fn weights_keep_every_endpoint_reachable(weights in prop::collection::vec(1_u32..50, 1..8), seed: u64) {
         let (candidates, dice) = (candidates(&weights), Dice::new(seed));
         for balancer in [Balancer::LeastRequest, Balancer::RoundRobin, Balancer::Random] {
-            let picker = Picker::new(&balancer, &dice).expect("a simple balancer");
+            let picker = Picker::new(&balancer, &[], &dice);
 
             let mut seen = vec![0_u32; weights.len()];
             for _ in 0..weights.iter().sum::<u32>() * 30 {
-                seen[picker.pick(&candidates, &dice).expect("there are candidates")] += 1;
+                seen[picker.pick(&candidates, None, &dice).expect("there are candidates")] += 1;
             }
 
             prop_assert!(seen.iter().all(|count| *count > 0), "{balancer:?}: {weights:?} gave {seen:?}");
@@ -28,7 +28,7 @@ fn of_two_choices_the_less_loaded_is_taken() {
     let (mut candidates, dice) = (candidates(&[1, 1]), Dice::new(5));
     candidates[0].load = 10;
 
-    let picks = (0..1000).filter(|_| Picker::LeastRequest.pick(&candidates, &dice) == Some(1)).count();
+    let picks = (0..1000).filter(|_| Picker::LeastRequest.pick(&candidates, None, &dice) == Some(1)).count();
 
     // The loaded one is taken only when both draws name it: one time in four.
     assert!((690..810).contains(&picks), "{picks}");
@@ -37,11 +37,11 @@ fn of_two_choices_the_less_loaded_is_taken() {
 #[test]
 fn round_robin_gives_each_its_turn() {
     let (candidates, dice) = (candidates(&[1, 1, 1]), Dice::new(5));
-    let picker = Picker::new(&Balancer::RoundRobin, &dice).expect("a simple balancer");
+    let picker = Picker::new(&Balancer::RoundRobin, &[], &dice);
 
     let mut seen = [0; 3];
     for _ in 0..300 {
-        seen[picker.pick(&candidates, &dice).expect("there are candidates")] += 1;
+        seen[picker.pick(&candidates, None, &dice).expect("there are candidates")] += 1;
     }
 
     assert_eq!(seen, [100, 100, 100]);
@@ -49,5 +49,5 @@ fn round_robin_gives_each_its_turn() {
 
 #[test]
 fn nothing_is_picked_from_nothing() {
-    assert_eq!(Picker::Random.pick(&[], &Dice::new(0)), None);
+    assert_eq!(Picker::Random.pick(&[], None, &Dice::new(0)), None);
 }

@@ -26,6 +26,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) downstream: Version,
     pub(crate) retries: Option<&'a RetryPolicy>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) hash: Option<u64>,
     /// The client's connection, and the protocol it wants on it.
     pub(crate) upgrade: Option<(OnUpgrade, HeaderValue)>,
 }
@@ -44,8 +45,14 @@ impl Delivery<'_> {
             upgrade::ask(&mut outgoing.headers, protocol.clone());
         }
         let deadline = bound(self.timeout, &outgoing.headers).map(|bound| record.started + bound);
-        let exchange =
-            Exchange { carrier: self.carrier, cluster: &self.cluster, http2, retries: self.retries, deadline };
+        let exchange = Exchange {
+            carrier: self.carrier,
+            cluster: &self.cluster,
+            http2,
+            retries: self.retries,
+            deadline,
+            hash: self.hash,
+        };
         let answer = match within(deadline, exchange.run(&outgoing, body, &mut record)).await {
             Ok(answer) => answer,
             Err(reply) => return finish(reply, &mut record, change),

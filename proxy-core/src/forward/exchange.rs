@@ -43,6 +43,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) http2: bool,
     pub(crate) retries: Option<&'a RetryPolicy>,
     pub(crate) deadline: Option<Instant>,
+    /// Of the key that binds to an endpoint, where the balancer wants one.
+    pub(crate) hash: Option<u64>,
 }
 
 /// An answer, and what has to be held until its end.
@@ -62,9 +64,12 @@ impl Exchange<'_> {
         let mut tried: Vec<EndpointAddress> = Vec::new();
         let mut retry: Option<Held> = None;
         loop {
-            let ignored =
-                if self.retries.is_some_and(|policy| policy.ignore_previous_hosts) { &tried[..] } else { &[] };
-            let Some(member) = self.cluster.pick(Instant::now(), &self.carrier.dice, ignored) else {
+            let ignored = if self.retries.is_some_and(|policy| policy.ignore_previous_hosts && self.hash.is_none()) {
+                &tried[..]
+            } else {
+                &[]
+            };
+            let Some(member) = self.cluster.pick(Instant::now(), &self.carrier.dice, self.hash, ignored) else {
                 return Err(Reply::no_healthy_upstream());
             };
             record.attempts += 1;

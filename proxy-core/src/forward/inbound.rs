@@ -57,6 +57,7 @@ pub(crate) async fn serve(
         downstream: begun.head.version,
         retries: None,
         timeout: None,
+        hash: None,
         upgrade: begun.upgrade.take(),
     };
     delivery.run(outgoing, &body, record, |_| {}).await

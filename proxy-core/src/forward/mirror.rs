@@ -37,7 +37,7 @@ pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, 
     };
     let carrier = Arc::clone(carrier);
     tokio::spawn(async move {
-        let Some(member) = cluster.pick(Instant::now(), &carrier.dice, &[]) else {
+        let Some(member) = cluster.pick(Instant::now(), &carrier.dice, None, &[]) else {
             carrier.metrics.mirrors.with_label_values(&["no_endpoint"]).inc();
             return;
         };

@@ -10,7 +10,7 @@ use super::deliver::Delivery;
 use super::exchange::Outgoing;
 use super::replay::Replay;
 use super::reply::Reply;
-use super::{Client, Side, check, fault, headers, mirror};
+use super::{Client, Side, affinity, check, fault, headers, mirror};
 use crate::body::Body;
 use crate::router::{Action, Destination, Matched, Preflight, without_port};
 use crate::table::Table;
@@ -116,6 +116,7 @@ async fn forward(
     let Some(outgoing) = outgoing(client, &begun, matched, destination, cluster.spec.external) else {
         return Err((Reply::refused("unsendable_rewrite"), record));
     };
+    let affinity = affinity::of(client, &begun, cluster);
     let bound = if route.retries.is_some() { client.carrier.bounds.retry_buffer_bytes } else { 0 };
     let body = Replay::new(begun.body, bound, Arc::clone(&record.request_bytes));
     for copy in &route.mirrors {
@@ -135,10 +136,12 @@ async fn forward(
         downstream: begun.head.version,
         retries: route.retries.as_ref(),
         timeout: route.timeout,
+        hash: affinity.hash,
         upgrade: begun.upgrade.take(),
     };
     let origin = begun.head.headers.get(header::ORIGIN).cloned();
     let change = |headers: &mut HeaderMap| {
+        affinity.tell(headers);
         destination.response_headers.apply(headers);
         route.response_headers.apply(headers);
         if let (Some(cors), Some(origin)) = (&route.cors, &origin) {

@@ -5,9 +5,7 @@
 
 use wattle_contract::EndpointAddress;
 use wattle_contract::RouteTable;
-use wattle_contract::route::{
-    Balancer, ClientTls, Cluster, CustomTag, Discovery, GatewayListener, InboundTls, Telemetry,
-};
+use wattle_contract::route::{ClientTls, Cluster, CustomTag, Discovery, GatewayListener, InboundTls, Telemetry};
 
 /// Gives every reason to refuse a table.
 pub(super) fn missing(table: &RouteTable) -> Vec<String> {
@@ -51,7 +49,6 @@ fn cluster_reasons(cluster: &Cluster, reasons: &mut Vec<String>) {
         ),
         ClientTls::Mesh { .. } | ClientTls::Simple { .. } => unless(false, "TLS towards its endpoints is not spoken"),
     }
-    unless(!matches!(cluster.balancer, Balancer::ConsistentHash { .. }), "consistent hashing is not done");
     unless(!matches!(cluster.discovery, Discovery::DynamicDns), "hosts of requests are not resolved");
     unless(
         !cluster.endpoints.iter().any(|endpoint| matches!(endpoint.address, EndpointAddress::Unix(_))),

@@ -3,6 +3,7 @@
 mod kit;
 mod table;
 
+mod affinity;
 mod drain;
 mod limits;
 mod malformed;
