@@ -40,6 +40,9 @@ impl Ignored {
     }
 }
 
+/// Longest name that Kubernetes allows anything to have (RFC 1123 subdomain). Units: bytes.
+pub const LONGEST_NAME: usize = 253;
+
 /// Reads a Pod object.
 ///
 /// # Errors
@@ -49,6 +52,10 @@ pub fn read(pod: &str, cluster_domain: &str) -> Result<Reading, serde_json::Erro
         return Err(serde::de::Error::custom("expected a Pod object"));
     }
     let pod: PodJson<'_> = serde_json::from_str(pod)?;
+    let names = [&pod.metadata.name, &pod.metadata.namespace, &pod.metadata.uid];
+    if names.iter().any(|name| name.len() > LONGEST_NAME) {
+        return Err(serde::de::Error::custom("a name of the pod is longer than any that Kubernetes allows"));
+    }
     let mut ignored = Vec::new();
     let hints = hints::read(&pod.metadata.annotations, &mut ignored);
     let requests = requests::sum(&pod.spec, &mut ignored);
@@ -58,7 +65,7 @@ pub fn read(pod: &str, cluster_domain: &str) -> Result<Reading, serde_json::Erro
     let request = PodRequest {
         pod: PodKey::new(namespace, &pod.metadata.name),
         uid: pod.metadata.uid.to_string(),
-        workload: owner::workload(&pod.metadata),
+        workload: owner::workload(&pod.metadata).filter(|name| name.as_str().len() <= LONGEST_NAME),
         service,
         cpu_request_millicores: requests.cpu,
         memory_request_bytes: requests.memory,

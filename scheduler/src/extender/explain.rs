@@ -52,6 +52,9 @@ pub(super) async fn afresh(State(shared): State<Arc<Shared>>, body: Body) -> Res
             return call.answer(StatusCode::BAD_REQUEST, said("the body holds no pod that can be read"));
         };
         let nodes = shared.distinct(args.candidates.names());
+        if !shared.is_sane(&nodes) {
+            return call.answer(StatusCode::BAD_REQUEST, said("these cannot be the nodes of a cluster"));
+        }
         match shared.decide(pod, &nodes, &|| call.is_late()) {
             Some(decision) => call.answer(StatusCode::OK, json(&decision)),
             None => {

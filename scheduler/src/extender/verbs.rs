@@ -21,6 +21,9 @@ use crate::wire::{self, Candidates, ExtenderArgs, PreemptArgs};
 /// Bodies from this size on are read by a thread that may take its time.
 const BLOCKING_FROM: usize = 256 << 10;
 
+/// More nodes than any Kubernetes cluster has (5,000 are supported; the largest known have 130,000).
+const MOST_CANDIDATES: usize = 200_000;
+
 pub(super) async fn filter(State(shared): State<Arc<Shared>>, body: Body) -> Response {
     let call = Call::begin(&shared, Verb::Filter);
     let body = match body::read(body, shared.config.max_body_bytes, call.until()).await {
@@ -51,7 +54,7 @@ pub(super) async fn prioritize(State(shared): State<Arc<Shared>>, body: Body) ->
         };
         shared.note_whole_nodes(&args.candidates);
         let nodes = shared.distinct(args.candidates.names());
-        let Some(pod) = shared.read_pod(&args) else {
+        let Some(pod) = shared.read_pod(&args).filter(|_| shared.is_sane(&nodes)) else {
             let scores = neutral_scores(&nodes, &shared.config.policy());
             return call.answer(StatusCode::OK, wire::prioritize_answer(scores.into_iter()));
         };
@@ -139,6 +142,15 @@ impl Shared {
                 None
             }
         }
+    }
+
+    /// Tells whether these can be the nodes of a cluster: nothing absurd is decided about, or kept.
+    pub(super) fn is_sane(&self, nodes: &[&str]) -> bool {
+        let is_sane = nodes.len() <= MOST_CANDIDATES && nodes.iter().all(|node| node.len() <= pod::LONGEST_NAME);
+        if !is_sane {
+            self.metrics.rejected("absurd_candidates");
+        }
+        is_sane
     }
 
     /// Leaves out names that were given before, counted.

@@ -136,3 +136,19 @@ async fn garbage_on_the_listener_ends_that_connection_only() {
     assert_eq!(world.get("/nowhere").await.status, 404);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absurd_candidates_are_scored_neutrally_and_not_kept() {
+    let world = World::measured(Config::default(), 0).await;
+    let long = "x".repeat(300);
+
+    let reply = world.post("/scheduler/prioritize", args("p", &["node-00000", &long]).as_bytes()).await;
+    let pod = world.post("/scheduler/prioritize", args(&"p".repeat(300), &["node-00000"]).as_bytes()).await;
+
+    assert_eq!((&reply.json()[0]["Score"], &reply.json()[1]["Score"]), (&5.into(), &5.into()));
+    assert_eq!(pod.json()[0]["Score"], 5);
+    assert_eq!(world.get("/explain?namespace=hotel&pod=p").await.status, 404);
+    assert_eq!(world.metric(r#"wattle_scheduler_rejections_total{reason="absurd_candidates"}"#), 1.0);
+    assert_eq!(world.metric(r#"wattle_scheduler_rejections_total{reason="bad_pod"}"#), 1.0);
+    world.stop().await;
+}
