@@ -14,17 +14,21 @@
 //! no prediction. Everything here is synchronous and pure: no network, no database, no clock, no global state.
 
 pub mod artifact;
+pub mod boost;
+pub mod csv;
 pub mod dataset;
 mod error;
 pub mod evaluate;
 pub mod features;
 pub mod latency;
 pub mod linear;
+pub mod named;
 pub mod power;
 mod predict;
 pub mod prior;
 pub mod residual;
 pub mod score;
+pub mod support;
 mod train;
 
 pub use artifact::Artifact;

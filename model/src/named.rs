@@ -1,0 +1,164 @@
+//! Published data sets with fixed split rules, to compare this model with others on equal rows.
+//!
+//! Every task fits on its training rows only. What is chosen (features, number of trees, widths of intervals) was chosen
+//! by cross-validation inside the training rows, with folds of the same kind as the split: whole machines, whole blocks
+//! of time, later years. The test rows are scored once, at the end.
+
+mod cilantro;
+mod istio;
+mod kepler;
+mod learn;
+mod specpower;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::csv::Csv;
+use crate::evaluate::share;
+use crate::score::{conformal_quantile, mae, mape, quantile, r2};
+use crate::{COVERAGE, Error};
+
+/// Scores of one task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskScore {
+    /// Data set.
+    pub dataset: String,
+    /// Split rule.
+    pub split: String,
+    /// Target and its unit.
+    pub target: String,
+    /// Training rows.
+    pub rows: usize,
+    /// Test rows.
+    pub rows_test: usize,
+    /// Mean absolute percentage error. Units: percent.
+    pub mape: Option<f64>,
+    /// Mean absolute error, in the target's unit.
+    pub mae: Option<f64>,
+    /// Coefficient of determination.
+    pub r2: Option<f64>,
+    /// Share of test rows inside their 90 % interval. Units: percent.
+    pub coverage: Option<f64>,
+    /// Mean absolute percentage error of training rows, each predicted without its group. Units: percent.
+    pub mape_inner: Option<f64>,
+    /// Mean absolute error of the same, in the target's unit.
+    pub mae_inner: Option<f64>,
+    /// Mean absolute percentage error of the training median. Units: percent.
+    pub mape_constant: Option<f64>,
+    /// Mean absolute error of the training median, in the target's unit.
+    pub mae_constant: Option<f64>,
+}
+
+/// A fitted predictor of a task's rows.
+pub(crate) type Fitted<'a> = Box<dyn Fn(usize) -> f64 + 'a>;
+
+/// Learns from rows and gives what predicts rows.
+type Fit<'a> = dyn Fn(&[usize]) -> Result<Fitted<'a>, Error> + 'a;
+
+/// What is to be learnt: rows by index.
+pub(crate) struct Task<'a> {
+    /// Truths, all above zero.
+    pub(crate) truth: Vec<f64>,
+    /// Rows to learn from.
+    pub(crate) train: Vec<usize>,
+    /// Rows to score.
+    pub(crate) test: Vec<usize>,
+    /// Which rows are left out together when widths of intervals are learnt.
+    pub(crate) group: Vec<usize>,
+    /// Learns from rows.
+    pub(crate) fit: Box<Fit<'a>>,
+}
+
+/// Folds that widths of intervals are learnt from.
+const FOLDS: usize = 5;
+
+impl Task<'_> {
+    /// Learns, predicts the test rows once, and scores them.
+    ///
+    /// Intervals are `prediction * exp(+-w)`, `w` the conformal quantile of `|ln truth - ln prediction|` over training
+    /// rows, each predicted by a model that has not seen its group.
+    pub(crate) fn score(&self, dataset: &str, split: &str, target: &str) -> Result<TaskScore, Error> {
+        let mut left_out = Vec::with_capacity(self.train.len());
+        let mut groups: Vec<usize> = self.train.iter().map(|row| self.group[*row]).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for fold in 0..FOLDS {
+            let held = |row: &usize| groups.binary_search(&self.group[*row]).is_ok_and(|at| at % FOLDS == fold);
+            let (out, kept): (Vec<usize>, Vec<usize>) = self.train.iter().copied().partition(held);
+            if out.is_empty() || kept.is_empty() {
+                continue;
+            }
+            let fitted = (self.fit)(&kept)?;
+            left_out.extend(out.iter().map(|row| (self.truth[*row], fitted(*row))));
+        }
+        let width = conformal_quantile(
+            left_out.iter().map(|(truth, guess)| (truth.ln() - guess.ln()).abs()).collect(),
+            COVERAGE,
+        )
+        .unwrap_or(f64::INFINITY);
+        let fitted = (self.fit)(&self.train)?;
+        let pairs: Vec<(f64, f64)> = self.test.iter().map(|row| (self.truth[*row], fitted(*row))).collect();
+        let inside: Vec<bool> = pairs.iter().map(|(truth, guess)| (truth.ln() - guess.ln()).abs() <= width).collect();
+        let middle = quantile(self.train.iter().map(|row| self.truth[*row]).collect(), 0.5).unwrap_or(0.0);
+        let constant: Vec<(f64, f64)> = pairs.iter().map(|(truth, _)| (*truth, middle)).collect();
+        Ok(TaskScore {
+            dataset: dataset.to_owned(),
+            split: split.to_owned(),
+            target: target.to_owned(),
+            rows: self.train.len(),
+            rows_test: self.test.len(),
+            mape: mape(&pairs),
+            mae: mae(&pairs),
+            r2: r2(&pairs),
+            coverage: share(&inside),
+            mape_inner: mape(&left_out),
+            mae_inner: mae(&left_out),
+            mape_constant: mape(&constant),
+            mae_constant: mae(&constant),
+        })
+    }
+}
+
+/// Data sets and their splits.
+pub const TASKS: [(&str, &[&str]); 6] = [
+    ("specpower", &["SPEC-A", "SPEC-B", "SPEC-C"]),
+    ("specpower-shape", &["SPEC-A", "SPEC-B"]),
+    ("kepler-nx12", &["KNX-A", "KNX-B", "KNX-C"]),
+    ("kepler-nx12-package", &["KNX-A", "KNX-B", "KNX-C"]),
+    ("istio-acmeair", &["IST-A", "IST-B", "IST-C"]),
+    ("hotelres-cilantro", &["CIL-A", "CIL-B"]),
+];
+
+/// Trains and scores one task; `directory` holds a folder a data set.
+///
+/// # Errors
+/// [`Error::UnknownName`] for a data set or split that is not in [`TASKS`], [`Error::Read`] when its file cannot be
+/// read, [`Error::Import`] when it is not what is expected.
+pub fn bench_task(dataset: &str, split: &str, directory: &Path) -> Result<TaskScore, Error> {
+    let splits = TASKS.iter().find(|(name, _)| *name == dataset).map(|(_, splits)| *splits).ok_or_else(|| {
+        let known = TASKS.map(|(name, _)| name).join(", ");
+        Error::UnknownName { what: "data set", name: dataset.to_owned(), known }
+    })?;
+    if !splits.contains(&split) {
+        return Err(Error::UnknownName { what: "split", name: split.to_owned(), known: splits.join(", ") });
+    }
+    let open = |folder: &str, file: &str| {
+        let path = directory.join(folder).join(file);
+        let name = path.display().to_string();
+        match File::open(&path) {
+            Ok(file) => Csv::read(&name, BufReader::new(file)),
+            Err(source) => Err(Error::Read { name, source }),
+        }
+    };
+    match dataset {
+        "specpower" => specpower::watts(&open("specpower", "specpower_machines.csv")?, split),
+        "specpower-shape" => specpower::shape(&open("specpower", "specpower_machines.csv")?, split),
+        "kepler-nx12" => kepler::score(&open("kepler-nx12", "kepler_nx12.csv")?, split, "platform_w"),
+        "kepler-nx12-package" => kepler::score(&open("kepler-nx12", "kepler_nx12.csv")?, split, "package_w"),
+        "istio-acmeair" => istio::score(&open("istio-acmeair", "istio_acmeair.csv")?, split),
+        _ => cilantro::score(&open("hotelres-cilantro", "hotelres_cilantro.csv")?, split),
+    }
+}

@@ -1,0 +1,58 @@
+//! istio-acmeair: p95 of three services against request rate and replicas, as Istio's histograms give it.
+//!
+//! Trees with the median loss, up with the rate and down with replicas. The mean absolute error of milliseconds is the
+//! score, so that is what is minimised; the constraint keeps the steps between histogram buckets in order where nothing
+//! was seen.
+
+use super::learn::{Blend, BlendOptions};
+use super::{Fitted, Task, TaskScore};
+use crate::Error;
+use crate::boost::{BoostOptions, Loss};
+use crate::csv::Csv;
+use crate::features::Monotone;
+
+pub(super) fn score(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
+    let services = csv.text("service")?;
+    let number = |name: &str| csv.numbers(name);
+    let (users, replicas, rate) = (number("users")?, number("replicas")?, number("request_rate")?);
+    let (limit, p95) = (number("cpu_limit")?, number("p95_latency")?);
+    let usable: Vec<usize> =
+        (0..csv.len()).filter(|row| p95[*row] > 0.0 && limit[*row] > 0.0 && rate[*row] > 0.0).collect();
+    let rows: Vec<Vec<f64>> = usable
+        .iter()
+        .map(|row| {
+            let is = |name: &str| f64::from(u8::from(services[*row] == name));
+            vec![is("task1"), is("task2"), replicas[*row], rate[*row], rate[*row] / replicas[*row], limit[*row]]
+        })
+        .collect();
+    let truth: Vec<f64> = usable.iter().map(|row| p95[*row]).collect();
+    let is_test = |at: &usize| {
+        let row = usable[*at];
+        match split {
+            "IST-A" => users[row] == 4.0 || users[row] == 7.0,
+            "IST-B" => users[row] >= 9.0,
+            _ => replicas[row] == 2.0,
+        }
+    };
+    let (test, train) = (0..usable.len()).partition(is_test);
+    // What is left out together is what the split leaves out together: a number of users, or of replicas.
+    let group = usable.iter().map(|row| if split == "IST-C" { replicas[*row] } else { users[*row] } as usize).collect();
+    let ms = truth.clone();
+    let fit = Box::new(|seen: &[usize]| fit(&rows, &ms, seen));
+    Task { truth, train, test, group, fit }.score("istio-acmeair", split, "p95, ms")
+}
+
+fn fit<'a>(rows: &'a [Vec<f64>], ms: &[f64], seen: &[usize]) -> Result<Fitted<'a>, Error> {
+    let x: Vec<Vec<f64>> = seen.iter().map(|row| rows[*row].clone()).collect();
+    let y: Vec<f64> = seen.iter().map(|row| ms[*row].ln()).collect();
+    let monotone = [Monotone::Free, Monotone::Free, Monotone::Down, Monotone::Up, Monotone::Up, Monotone::Down];
+    let boost = BoostOptions {
+        trees: 200,
+        learning_rate: 0.05,
+        least_rows: 5,
+        loss: Loss::Pinball(0.5),
+        ..BoostOptions::default()
+    };
+    let blend = Blend::fit(&x, &y, &monotone, &BlendOptions { bags: 1, boost, forest: None })?;
+    Ok(Box::new(move |row| blend.at(&rows[row]).exp()))
+}
