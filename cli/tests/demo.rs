@@ -41,7 +41,8 @@ fn the_loop_closes_from_an_empty_folder() {
     let data = dir.path().join("data").display().to_string();
     let port = port_base(0).to_string();
     let at = addresses(port_base(0));
-    let up = ["up", "--demo", "--port-base", &port, "--data", &data];
+    // A slow rate: the test may share its machine with a build.
+    let up = ["up", "--demo", "--port-base", &port, "--data", &data, "--set", "demo.rate=16"];
 
     // First life: everything is new, and somebody looks while it runs.
     let mut first = Background::start(dir.path(), "first", &[&up[..], &["--for", "80s", "--json"]].concat());
@@ -145,7 +146,7 @@ fn the_canary_got_its_share(told: &Value, metrics: &[u8]) {
     };
     let (stable, canary) = (count("v1"), count("v2"));
     let share = canary / (stable + canary);
-    // 400 requests or more by then: five standard deviations of a fair 90/10 draw are 7.5 points.
-    assert!(stable + canary > 400.0, "{stable} + {canary} requests to recommendation of {}", told["requests"]);
-    assert!((0.025..0.175).contains(&share), "{canary} of {} requests went to the canary", stable + canary);
+    // 150 requests or more by then: four standard deviations of a fair 90/10 draw are 10 points.
+    assert!(stable + canary > 150.0, "{stable} + {canary} requests to recommendation of {}", told["requests"]);
+    assert!((0.002..0.2).contains(&share), "{canary} of {} requests went to the canary", stable + canary);
 }

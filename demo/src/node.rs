@@ -1,7 +1,8 @@
 //! A simulated machine: cores that requests queue for, and a meter that turns busy cores into joules.
 //!
 //! A request takes one core for its work divided by the speed of the machine's cores, in real time, so that queueing,
-//! utilisation and latency are those of a real M/G/k queue. Power is looked up in the machine's published curve at the mean
+//! utilisation and latency are those of a real M/G/k queue. Where the host wakes a request up late, later ones hold their
+//! core for less: the machine's capacity does not depend on how busy the host is. Power is looked up in the machine's published curve at the mean
 //! utilisation of each step and integrated. As in Kepler, a step's energy is split by utilisation into an active and an idle
 //! part, and the active part is divided among pods by their processor time; idle energy belongs to nobody.
 
@@ -19,6 +20,9 @@ use crate::machines::Machine;
 /// Between two steps of the meter.
 pub(crate) const STEP: Duration = Duration::from_millis(200);
 
+/// A wake-up late by this much is the timer's granularity, not a busy host.
+const TICK: Duration = Duration::from_millis(2);
+
 /// One node of the demo.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -28,6 +32,8 @@ pub(crate) struct Node {
     /// `None` on the host itself, whose energy is measured elsewhere.
     machine: Option<&'static Machine>,
     free: Semaphore,
+    /// Time by which cores were held for longer than asked, not yet given back.
+    late: Mutex<Duration>,
     meter: Mutex<Meter>,
 }
 
@@ -90,7 +96,7 @@ impl Node {
         let spent = Reading { at: now, busy_seconds: 0.0, joules: 0.0, active_joules: 0.0, pods: BTreeMap::new() };
         let meter = Meter { counted: now, stepped: now, spent, running: BTreeMap::new() };
         let free = Semaphore::new(cores as usize);
-        Self { name, cores, speed, machine, free, meter: Mutex::new(meter) }
+        Self { name, cores, speed, machine, free, late: Mutex::new(Duration::ZERO), meter: Mutex::new(meter) }
     }
 
     /// Gives its name.
@@ -114,7 +120,17 @@ impl Node {
     pub(crate) async fn work(&self, pod: &PodKey, work: Duration) {
         let Ok(permit) = self.free.acquire().await else { return };
         let _core = Core::take(self, pod, permit);
-        tokio::time::sleep(work.div_f64(self.speed)).await;
+        let wanted = work.div_f64(self.speed);
+        let given_back = {
+            let mut late = self.late.lock();
+            let part = (*late).min(wanted / 2);
+            *late -= part;
+            part
+        };
+        let begun = Instant::now();
+        tokio::time::sleep(wanted - given_back).await;
+        let held = begun.elapsed() + given_back;
+        *self.late.lock() += held.saturating_sub(wanted + TICK);
     }
 
     /// Begins to account for a pod.
