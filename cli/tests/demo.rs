@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -49,6 +50,7 @@ fn the_loop_closes_from_an_empty_folder() {
     is_ready(&at, &first);
     let learnt = eventually(70, || first.log().contains("model trained on").then_some(()));
     assert!(learnt.is_some() && first.is_running(), "no model within 70 s: {}", first.log());
+    somebody_sends_garbage(port_base(0));
     let metrics = somebody_looks(&at);
     somebody_asks_why(dir.path(), &at, &first);
     let run = first.wait();
@@ -76,6 +78,29 @@ fn the_loop_closes_from_an_empty_folder() {
 fn is_ready(at: &Addresses, process: &Background) {
     let ready = eventually(30, || support::http(&at.own, "GET", "/readyz", &[], b"").filter(|a| a.0 == 200));
     assert!(ready.is_some(), "{}", process.log());
+}
+
+/// Sends what no listener understands to each of the first eleven, from the process's own to the exporters. What comes
+/// after shows that the process lives.
+fn somebody_sends_garbage(base: u16) {
+    let garbage: [&[u8]; 5] = [
+        b"\x00\xff\xfe garbage \r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /api/v1/write HTTP/1.1\r\nHost: a\r\nContent-Encoding: snappy\r\nContent-Length: 4\r\n\r\n\xff\xff\xff\xff",
+        b"POST /scheduler/prioritize HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{\"Pod\":",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\xff\x42\x00\x00\x00\x00\x00 not a frame",
+    ];
+    for port in base..base + 11 {
+        for bytes in garbage {
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it still listens");
+            stream.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");
+            // The other side may close at the first byte; the answer, if any, must not be a success.
+            let _ = stream.write_all(bytes);
+            let mut answer = [0; 12];
+            let read = stream.read(&mut answer).unwrap_or(0);
+            assert!(!answer[..read].starts_with(b"HTTP/1.1 200"), "port {port} took {bytes:?}");
+        }
+    }
 }
 
 /// Asks every way in that the README names; gives the data plane's metrics.
