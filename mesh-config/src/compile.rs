@@ -28,6 +28,7 @@ use wattle_contract::{ProxyMode, WorkloadIdentity};
 
 use crate::documents::Documents;
 use crate::finding::Finding;
+use crate::gateway_api::Translation;
 use crate::registry::Registry;
 use crate::settings::MeshSettings;
 
@@ -36,7 +37,7 @@ pub(crate) use destination_rules::DestinationRules;
 pub(crate) use peers::PeerModes;
 pub(crate) use retries::{DEFAULT_RETRY_ON, grpc_status, retry_on};
 pub(crate) use scope::Scope;
-pub(crate) use virtual_services::{Entry as VirtualServiceEntry, VirtualServices, gateway_name};
+pub(crate) use virtual_services::{Entry as VirtualServiceEntry, HttpEntry, VirtualServices, gateway_name};
 
 /// What is prepared once for all proxies.
 #[derive(Debug)]
@@ -44,14 +45,17 @@ pub(crate) struct Plan {
     pub(crate) virtual_services: VirtualServices,
     pub(crate) destination_rules: DestinationRules,
     pub(crate) peer_modes: PeerModes,
+    pub(crate) gateway_api: Translation,
 }
 
 impl Plan {
     pub(crate) fn build(documents: &Documents) -> Self {
+        let gateway_api = Translation::build(documents);
         Self {
             virtual_services: VirtualServices::build(documents),
             destination_rules: DestinationRules::build(documents),
             peer_modes: PeerModes::build(documents),
+            gateway_api,
         }
     }
 }
@@ -79,6 +83,15 @@ impl<'a> Context<'a> {
 
     pub(crate) fn namespace(&self) -> &'a str {
         self.client.namespace.as_str()
+    }
+
+    /// Gives every VirtualService, written or translated, each group oldest first.
+    pub(crate) fn virtual_services(&self) -> impl Iterator<Item = &'a VirtualServiceEntry> {
+        self.plan
+            .virtual_services
+            .entries
+            .iter()
+            .chain(self.plan.gateway_api.services.iter().map(|translated| &translated.entry))
     }
 }
 

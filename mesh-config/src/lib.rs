@@ -18,6 +18,7 @@ mod diff;
 mod documents;
 mod explain;
 mod finding;
+pub mod gateway_api;
 mod hosts;
 mod identities;
 mod kinds;

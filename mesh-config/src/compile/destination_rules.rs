@@ -35,7 +35,7 @@ impl DestinationRules {
     pub(crate) fn build(documents: &Documents) -> Self {
         let mut rules = Self::default();
         let own = documents.of::<DestinationRule>().map(|(resource, rule)| (resource.clone(), rule.clone()));
-        for (resource, rule) in own {
+        for (resource, rule) in own.chain(crate::gateway_api::destination_rules(documents)) {
             let namespace = resource.namespace().to_owned();
             let host = hosts::complete(&rule.host, &namespace, documents.settings());
             if host.starts_with('*') {

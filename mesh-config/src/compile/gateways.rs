@@ -49,7 +49,36 @@ fn servers(documents: &Documents, context: &Context<'_>) -> Vec<Bound> {
         });
         bound.extend(own);
     }
+    for listener in &context.plan.gateway_api.listeners {
+        if is_served_by(context, &listener.resource) {
+            let own = listener.gateway.servers.iter().map(|server| Bound {
+                gateway: listener.full_name(),
+                resource: listener.resource.clone(),
+                server: server.clone(),
+            });
+            bound.extend(own);
+        }
+    }
     bound
+}
+
+/// Says whether the workload serves a Gateway of the Gateway API: by the label that names it, or because a Service that
+/// the Gateway names as its address selects it.
+fn is_served_by(context: &Context<'_>, resource: &Resource) -> bool {
+    let label = context.client.labels.get("gateway.networking.k8s.io/gateway-name");
+    if label.is_some_and(|name| name == resource.name()) && resource.namespace() == context.namespace() {
+        return true;
+    }
+    let spec = resource.get::<crate::kinds::gateway_api::Gateway>();
+    let addresses = spec.map_or(&[][..], |spec| &spec.addresses);
+    addresses.iter().filter(|address| address.kind == "Hostname").any(|address| {
+        let host = hosts::complete(&address.value, resource.namespace(), context.settings);
+        context.registry.service(&host, resource.namespace()).is_some_and(|service| {
+            service.namespace() == context.namespace()
+                && !service.selector.is_empty()
+                && labels_match(&service.selector, &context.client.labels)
+        })
+    })
 }
 
 fn listener(context: &Context<'_>, port: u16, bound: &[Bound]) -> GatewayListener {
@@ -96,7 +125,7 @@ fn protocol(name: &str) -> Protocol {
 }
 
 fn l4_routes(context: &Context<'_>, port: u16, bound: &Bound) -> Vec<wattle_contract::route::L4Route> {
-    let entries = context.plan.virtual_services.entries.iter().filter(|entry| !binds(entry, bound).is_empty());
+    let entries = context.virtual_services().filter(|entry| !binds(entry, bound).is_empty());
     entries.flat_map(|entry| l4::of_entry(context, site(port, bound, entry), entry)).collect()
 }
 
@@ -150,7 +179,7 @@ struct Gathering {
 impl Gathered {
     fn add(&mut self, context: &Context<'_>, port: u16, bound: &Bound) {
         let redirect = bound.server.tls.as_ref().is_some_and(|settings| settings.https_redirect);
-        for entry in &context.plan.virtual_services.entries {
+        for entry in context.virtual_services() {
             for host in binds(entry, bound) {
                 let routes = routes::of_entry(context, site(port, bound, entry), entry);
                 let gathering = self.hosts.entry(host).or_default();

@@ -25,7 +25,7 @@ struct Gathered {
 
 /// Compiles the outbound ports of a workload.
 pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> Vec<PortRoutes> {
-    let owners = context.plan.virtual_services.by_host(context.namespace());
+    let owners = Owners::build(context);
     let mut ports: BTreeMap<u16, Gathered> = BTreeMap::new();
     let mut served = BTreeSet::new();
     for (service, shown) in &scope.services {

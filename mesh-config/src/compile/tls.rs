@@ -47,7 +47,11 @@ fn own_certificate(service: &Service, settings: &ClientTlsSettings) -> Certifica
 
 /// Names a Secret; `namespace/name` and `kubernetes://…` are taken as they are.
 fn credential(name: &str, namespace: &str) -> Certificate {
-    let name = name.strip_prefix("kubernetes://").unwrap_or(name);
+    if name.starts_with("configmap://") || name.starts_with("builtin://") {
+        return Certificate::Credential(name.to_owned());
+    }
+    let name =
+        name.strip_prefix("kubernetes://").or_else(|| name.strip_prefix("kubernetes-gateway://")).unwrap_or(name);
     let full = if name.contains('/') { name.to_owned() } else { format!("{namespace}/{name}") };
     Certificate::Credential(format!("kubernetes://{full}"))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::delegates;
+use super::{Context, delegates};
 use crate::documents::Documents;
 use crate::hosts;
 use crate::kinds::virtual_service::{HttpRoute, TcpRoute, TlsRoute, VirtualService};
@@ -56,6 +56,13 @@ impl Entry {
     }
 }
 
+/// Owners of hosts as one client sees them.
+#[derive(Debug, Default)]
+pub(crate) struct Owners<'a> {
+    exact: HashMap<&'a str, &'a Entry>,
+    wildcards: Vec<(&'a str, &'a Entry)>,
+}
+
 /// All VirtualServices, oldest first.
 #[derive(Debug)]
 pub(crate) struct VirtualServices {
@@ -84,11 +91,14 @@ impl VirtualServices {
         }
         Self { entries }
     }
+}
 
+impl<'a> Owners<'a> {
     /// Gives the mesh's VirtualServices that a client sees, by host: of each host the nearest, then the oldest.
-    pub(crate) fn by_host<'a>(&'a self, namespace: &str) -> Owners<'a> {
+    pub(crate) fn build(context: &Context<'a>) -> Self {
+        let namespace = context.namespace();
         let mut seen: Vec<&Entry> =
-            self.entries.iter().filter(|entry| entry.is_mesh() && entry.is_visible_to(namespace)).collect();
+            context.virtual_services().filter(|entry| entry.is_mesh() && entry.is_visible_to(namespace)).collect();
         seen.sort_by_key(|entry| entry.level(namespace));
         let mut owners = Owners::default();
         for entry in seen {
@@ -104,16 +114,7 @@ impl VirtualServices {
         owners.wildcards.sort_by_key(|(host, _)| std::cmp::Reverse(host.len()));
         owners
     }
-}
 
-/// Owners of hosts as one client sees them.
-#[derive(Debug, Default)]
-pub(crate) struct Owners<'a> {
-    exact: HashMap<&'a str, &'a Entry>,
-    wildcards: Vec<(&'a str, &'a Entry)>,
-}
-
-impl<'a> Owners<'a> {
     /// Gives the VirtualService of a host: named exactly, else by the longest wildcard.
     pub(crate) fn of(&self, host: &str) -> Option<&'a Entry> {
         self.exact.get(host).copied().or_else(|| {

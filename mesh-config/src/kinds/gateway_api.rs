@@ -19,8 +19,31 @@ message! {
         addresses: Vec<GatewayAddress> = "addresses";
         infrastructure: Option<Raw> = "infrastructure" unapplied "no infrastructure is created";
         allowed_listeners: Option<Raw> = "allowedListeners" unapplied "ListenerSets are not read";
-        tls: Option<Raw> = "tls" unapplied "set TLS on the listener";
+        tls: Option<GatewayTls> = "tls";
         default_scope: String = "defaultScope" unapplied "routes name their Gateways";
+    }
+
+    /// TLS of all listeners.
+    struct GatewayTls {
+        backend: Option<Raw> = "backend" unapplied "use a DestinationRule with tls.mode MUTUAL";
+        frontend: Option<Frontend> = "frontend";
+    }
+
+    /// How clients are checked.
+    struct Frontend {
+        default: Option<FrontendDefault> = "default";
+        per_port: Vec<Raw> = "perPort" unapplied "the default holds for every port";
+    }
+
+    /// How clients are checked on every port.
+    struct FrontendDefault {
+        validation: Option<FrontendValidation> = "validation";
+    }
+
+    /// Certificates that clients must have.
+    struct FrontendValidation {
+        ca_certificate_refs: Vec<Reference> = "caCertificateRefs";
+        mode: String = "mode";
     }
 
     /// An address of a Gateway.
@@ -321,7 +344,7 @@ message! {
 
     /// How the backend is checked.
     struct BackendValidation {
-        ca_certificate_refs: Vec<Reference> = "caCertificateRefs";
+        ca_certificate_refs: Vec<Reference> = "caCertificateRefs" unapplied "the system's certificates are trusted: use a DestinationRule with caCertificates for others";
         well_known_ca_certificates: String = "wellKnownCACertificates";
         hostname: String = "hostname" required;
         subject_alt_names: Vec<SubjectAltName> = "subjectAltNames";
