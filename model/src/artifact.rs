@@ -13,6 +13,7 @@ use wattle_contract::Timestamp;
 
 use crate::Error;
 use crate::dataset::Exclusions;
+use crate::drift::Stability;
 use crate::evaluate::{Baseline, Evaluation};
 use crate::features::{FeatureSchema, node_schema, service_schema};
 use crate::latency::LatencyModel;
@@ -47,6 +48,9 @@ pub struct Artifact {
     pub evaluation: Evaluation,
     /// What a guess without a model would be.
     pub baseline: Baseline,
+    /// How the utilisation of nodes was spread, to tell when it no longer is.
+    #[serde(default)]
+    pub stability: Stability,
     /// Watts of a node; `None` when no node had a meter.
     pub power: Option<PowerModel>,
     /// Median latency of a service on a node.
@@ -134,6 +138,14 @@ impl Artifact {
         let artifact: Self =
             serde_json::from_slice(&bytes[HEAD..end]).map_err(|error| Error::Malformed(error.to_string()))?;
         artifact.check()?;
+        let residuals = [
+            artifact.power.as_ref().and_then(|power| power.residual.as_ref()),
+            artifact.p50.as_ref().and_then(|p50| p50.residual.as_ref()),
+            artifact.p95.as_ref().and_then(|p95| p95.residual.as_ref()),
+        ];
+        if residuals.into_iter().flatten().any(|residual| !residual.is_sound()) {
+            return Err(Error::Malformed("a tree leads out of itself".to_owned()));
+        }
         Ok(artifact)
     }
 

@@ -126,7 +126,7 @@ impl Boosted {
             } else {
                 grown.spread(&mut predicted);
             }
-            model.trees.push(grown.tree);
+            model.trees.push(grown.tree.without_bins());
         }
         Ok(model)
     }
@@ -161,7 +161,7 @@ impl Boosted {
             let mut grown = grower.grow(seen, &gradient, &mut random);
             loss::renew(targets, options.loss, &predicted, &mut grown, monotone);
             grown.tree.scale(1.0 / options.trees as f64);
-            model.trees.push(grown.tree);
+            model.trees.push(grown.tree.without_bins());
         }
         Ok(model)
     }

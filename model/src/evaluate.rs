@@ -129,8 +129,7 @@ fn power(artifact: &Artifact, rows: &[PowerRow], evaluation: &mut Evaluation) {
     let (mut ours, mut theirs, mut inside) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let baseline = artifact.baseline.node_watts.get(&row.node).copied().or(artifact.baseline.watts);
-        let (Some((curve, layer)), Some(baseline)) = (model.curve(&row.node, &row.machine), baseline) else { continue };
-        let watts = model.watts(&curve, &row.features);
+        let (Some((watts, layer)), Some(baseline)) = (model.predict(row), baseline) else { continue };
         ours.push((row.watts, watts));
         theirs.push((row.watts, baseline));
         inside.push((row.watts - watts).abs() <= watts * model.margin_of(layer, &row.machine));

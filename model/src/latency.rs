@@ -16,6 +16,8 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use wattle_contract::{NodeName, ServiceName};
 
+use crate::Error;
+use crate::boost::Targets;
 use crate::dataset::{Bracket, LatencyRow};
 use crate::features::NodeFeatures;
 use crate::linear::{Term, bounded};
@@ -126,12 +128,37 @@ impl LatencyModel {
         shift(&mut self.nodes, rows.iter().map(|(row, _)| &row.node).zip(&node_left), 5.0);
     }
 
-    /// Gives the part of the node: queue, slowness and its offset.
+    /// Gives the part of the node: queue, slowness, its offset, and trees as far as they are to be trusted.
     #[must_use]
-    pub fn node_part(&self, node: &NodeName, features: &NodeFeatures) -> f64 {
-        let trees = self.residual.as_ref().map_or(0.0, |residual| residual.at(features.values()));
+    pub fn node_part(&self, node: &NodeName, features: &NodeFeatures, trust: f64) -> f64 {
+        let trees = self.residual.as_ref().filter(|_| trust > 0.0).map_or(0.0, |residual| residual.at(features));
         let own: f64 = terms_of(features, 0.0).iter().zip(self.terms).map(|(value, c)| value * c).sum();
-        self.nodes.get(node).copied().unwrap_or(0.0) + own + trees
+        self.nodes.get(node).copied().unwrap_or(0.0) + own + trust * trees
+    }
+
+    /// Gives how far trees are to be trusted for a node as it was measured. Range: 0..=1; 0 without trees.
+    #[must_use]
+    pub fn trust(&self, node: &NodeName, measured: &NodeFeatures) -> f64 {
+        let residual = self.residual.as_ref().filter(|_| self.nodes.contains_key(node));
+        residual.map_or(0.0, |residual| residual.trust(measured))
+    }
+
+    /// Grows trees on what the layers below leave of the brackets, and keeps them.
+    ///
+    /// # Errors
+    /// Those of the trees.
+    pub fn grow(&mut self, rows: &[&LatencyRow], quantile: Quantile, seed: u64) -> Result<(), Error> {
+        let mut features = Vec::with_capacity(rows.len());
+        let mut left = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(Bracket { low, mid, high }) = quantile.of(row) {
+                let below = self.ln_ms(Some(&row.service), &row.node, &row.features, row.rate);
+                features.push(&row.features);
+                left.push(Bracket { low: low - below, mid: mid - below, high: high - below });
+            }
+        }
+        self.residual = Residual::fit(&features, &Targets::Brackets(&left), seed)?;
+        Ok(())
     }
 
     /// Gives the part of the service: its own time and its rate.
@@ -141,10 +168,10 @@ impl LatencyModel {
         self.base + offset + self.terms[3] * rate
     }
 
-    /// Gives the logarithm of the predicted milliseconds.
+    /// Gives the logarithm of the predicted milliseconds of a node as it was measured.
     #[must_use]
     pub fn ln_ms(&self, service: Option<&ServiceName>, node: &NodeName, features: &NodeFeatures, rate: f64) -> f64 {
-        self.service_part(service, rate) + self.node_part(node, features)
+        self.service_part(service, rate) + self.node_part(node, features, self.trust(node, features))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod artifact;
 pub mod boost;
 pub mod csv;
 pub mod dataset;
+pub mod drift;
 mod error;
 pub mod evaluate;
 pub mod features;

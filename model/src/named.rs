@@ -42,7 +42,7 @@ pub struct TaskScore {
     pub r2: Option<f64>,
     /// Share of test rows inside their 90 % interval. Units: percent.
     pub coverage: Option<f64>,
-    /// Mean absolute percentage error of training rows, each predicted without its group. Units: percent.
+    /// Mean absolute percentage error of training rows, each predicted by a fold that has not seen it. Units: percent.
     pub mape_inner: Option<f64>,
     /// Mean absolute error of the same, in the target's unit.
     pub mae_inner: Option<f64>,
@@ -66,32 +66,44 @@ pub(crate) struct Task<'a> {
     pub(crate) train: Vec<usize>,
     /// Rows to score.
     pub(crate) test: Vec<usize>,
-    /// Which rows are left out together when widths of intervals are learnt.
-    pub(crate) group: Vec<usize>,
+    /// Splits of the training rows into rows to learn from and rows to set the widths of intervals by.
+    pub(crate) folds: Vec<Fold>,
     /// Learns from rows.
     pub(crate) fit: Box<Fit<'a>>,
 }
 
-/// Folds that widths of intervals are learnt from.
-const FOLDS: usize = 5;
+/// Rows to learn from, and rows that are predicted without having been seen.
+pub(crate) type Fold = (Vec<usize>, Vec<usize>);
+
+/// Leaves whole groups out, every group once, in at most `most` folds.
+pub(crate) fn group_folds(train: &[usize], group: &dyn Fn(usize) -> usize, most: usize) -> Vec<Fold> {
+    let mut groups: Vec<usize> = train.iter().map(|row| group(*row)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let held = |row: &usize, fold: usize| groups.binary_search(&group(*row)).is_ok_and(|at| at % most == fold);
+    let fold = |fold: usize| train.iter().copied().partition(|row| !held(row, fold));
+    (0..most).map(fold).filter(|(kept, out): &Fold| !kept.is_empty() && !out.is_empty()).collect()
+}
+
+/// Learns from what is before each edge and predicts what lies from it to the next.
+pub(crate) fn forward_folds(train: &[usize], time: &dyn Fn(usize) -> f64, edges: &[f64]) -> Vec<Fold> {
+    let fold = |pair: &[f64]| {
+        let before = train.iter().copied().filter(|row| time(*row) < pair[0]).collect();
+        let next = train.iter().copied().filter(|row| time(*row) >= pair[0] && time(*row) < pair[1]).collect();
+        (before, next)
+    };
+    edges.windows(2).map(fold).filter(|(kept, out): &Fold| !kept.is_empty() && !out.is_empty()).collect()
+}
 
 impl Task<'_> {
     /// Learns, predicts the test rows once, and scores them.
     ///
     /// Intervals are `prediction * exp(+-w)`, `w` the conformal quantile of `|ln truth - ln prediction|` over training
-    /// rows, each predicted by a model that has not seen its group.
+    /// rows, each predicted by a model of a fold that has not seen it.
     pub(crate) fn score(&self, dataset: &str, split: &str, target: &str) -> Result<TaskScore, Error> {
         let mut left_out = Vec::with_capacity(self.train.len());
-        let mut groups: Vec<usize> = self.train.iter().map(|row| self.group[*row]).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        for fold in 0..FOLDS {
-            let held = |row: &usize| groups.binary_search(&self.group[*row]).is_ok_and(|at| at % FOLDS == fold);
-            let (out, kept): (Vec<usize>, Vec<usize>) = self.train.iter().copied().partition(held);
-            if out.is_empty() || kept.is_empty() {
-                continue;
-            }
-            let fitted = (self.fit)(&kept)?;
+        for (kept, out) in &self.folds {
+            let fitted = (self.fit)(kept)?;
             left_out.extend(out.iter().map(|row| (self.truth[*row], fitted(*row))));
         }
         let width = conformal_quantile(

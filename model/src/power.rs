@@ -10,6 +10,8 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use wattle_contract::{MachineFacts, NodeName};
 
+use crate::Error;
+use crate::boost::Targets;
 use crate::dataset::PowerRow;
 use crate::features::NodeFeatures;
 use crate::linear::{Term, bounded};
@@ -122,11 +124,42 @@ impl PowerModel {
         Prior::infer(machine).map(|prior| (Curve::of_prior(&prior), Layer::Prior))
     }
 
-    /// Gives the power of a curve at a feature row, in watts.
+    /// Gives the power of a curve at a feature row, in watts, with trees as far as they are to be trusted.
     #[must_use]
-    pub fn watts(&self, curve: &Curve, features: &NodeFeatures) -> f64 {
-        let trees = self.residual.as_ref().map_or(0.0, |residual| residual.at(features.values()));
-        (curve.watts(features.utilisation()) + curve.scale * trees).max(0.0)
+    pub fn watts(&self, curve: &Curve, features: &NodeFeatures, trust: f64) -> f64 {
+        let trees = self.residual.as_ref().filter(|_| trust > 0.0).map_or(0.0, |residual| residual.at(features));
+        (curve.watts(features.utilisation()) + curve.scale * trust * trees).max(0.0)
+    }
+
+    /// Gives how far trees are to be trusted for a node as it was measured. Range: 0..=1; 0 without trees.
+    #[must_use]
+    pub fn trust(&self, layer: Layer, measured: &NodeFeatures) -> f64 {
+        let residual = self.residual.as_ref().filter(|_| layer == Layer::Node);
+        residual.map_or(0.0, |residual| residual.trust(measured))
+    }
+
+    /// Gives the prediction for a measured row; `None` when nothing is known of its node.
+    #[must_use]
+    pub fn predict(&self, row: &PowerRow) -> Option<(f64, Layer)> {
+        let (curve, layer) = self.curve(&row.node, &row.machine)?;
+        Some((self.watts(&curve, &row.features, self.trust(layer, &row.features)), layer))
+    }
+
+    /// Grows trees on what the curves leave, and keeps them.
+    ///
+    /// # Errors
+    /// Those of the trees.
+    pub fn grow(&mut self, rows: &[&PowerRow], seed: u64) -> Result<(), Error> {
+        let mut features = Vec::with_capacity(rows.len());
+        let mut left = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some((curve, _)) = self.curve(&row.node, &row.machine) {
+                features.push(&row.features);
+                left.push((row.watts - curve.watts(row.features.utilisation())) / curve.scale);
+            }
+        }
+        self.residual = Residual::fit(&features, &Targets::Exact(&left), seed)?;
+        Ok(())
     }
 
     /// Gives the half-width of the 90 % interval of a power of a curve, as a share of it.

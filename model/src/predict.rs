@@ -49,6 +49,19 @@ impl Predictor {
         Ok(Self { id: artifact.id()?, artifact: artifact.clone() })
     }
 
+    /// Gives the same model without its trees: what is left when an alarm of drift is on.
+    #[must_use]
+    pub fn without_trees(&self) -> Self {
+        let mut plain = self.clone();
+        if let Some(power) = &mut plain.artifact.power {
+            power.residual = None;
+        }
+        for latency in [&mut plain.artifact.p50, &mut plain.artifact.p95].into_iter().flatten() {
+            latency.residual = None;
+        }
+        plain
+    }
+
     /// Gives the identity of the model: the SHA-256 of its file, as hex.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -80,7 +93,8 @@ impl Predictor {
         let features = extract(node, Millicores::ZERO)?;
         let power = self.power_table(node, &features);
         let latency = self.artifact.p95.as_ref().map(|model| {
-            let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u)));
+            let trust = model.trust(&node.node, &features);
+            let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u), trust));
             table.rising();
             (table, model.margin as f32)
         });
@@ -96,7 +110,8 @@ impl Predictor {
     fn power_table(&self, node: &NodeWindow, features: &NodeFeatures) -> Option<PowerTable> {
         let model = self.artifact.power.as_ref()?;
         let (curve, layer) = model.curve(&node.node, &node.machine)?;
-        let mut table = Table::of(|u| model.watts(&curve, &features.at(u)));
+        let trust = model.trust(layer, features);
+        let mut table = Table::of(|u| model.watts(&curve, &features.at(u), trust));
         table.rising();
         let margin = model.margin_of(layer, &node.machine);
         let slope = model.slope_margin * curve.scale;

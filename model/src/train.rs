@@ -12,11 +12,12 @@ use wattle_contract::NodeName;
 use crate::Error;
 use crate::artifact::{Artifact, Provenance};
 use crate::dataset::{Dataset, LatencyRow, PowerRow};
+use crate::drift::Stability;
 use crate::evaluate::{Baseline, Evaluation, evaluate};
 use crate::features::{node_schema, service_schema};
 use crate::latency::{LatencyModel, Quantile};
 use crate::power::PowerModel;
-use crate::score::conformal_quantile;
+use crate::score::{conformal_quantile, mean};
 
 /// Share of truths that an interval is to hold.
 pub const COVERAGE: f64 = 0.9;
@@ -78,11 +79,11 @@ pub fn train(data: &Dataset, options: &TrainOptions, progress: &mut dyn FnMut(Pr
     let (early, late) = seen.split(options.calibration);
 
     step(1, "fit power");
-    let power = fit_power(&early, &late, &seen);
+    let power = fit_power(&early, &late, &seen, options.seed)?;
     step(2, "fit median latency");
-    let p50 = fit_latency(&early, &late, &seen, Quantile::P50);
+    let p50 = fit_latency(&early, &late, &seen, Quantile::P50, options.seed)?;
     step(3, "fit p95 latency");
-    let p95 = fit_latency(&early, &late, &seen, Quantile::P95);
+    let p95 = fit_latency(&early, &late, &seen, Quantile::P95, options.seed)?;
 
     step(4, "score on held-out windows");
     let mut artifact = Artifact {
@@ -95,6 +96,7 @@ pub fn train(data: &Dataset, options: &TrainOptions, progress: &mut dyn FnMut(Pr
         latency_unit: "natural logarithm of milliseconds".to_owned(),
         evaluation: Evaluation::default(),
         baseline: Baseline::fit(&seen),
+        stability: Stability::fit(&seen.power.iter().map(|row| row.features.utilisation()).collect::<Vec<_>>()),
         power,
         p50,
         p95,
@@ -156,17 +158,42 @@ fn provenance(seen: &Dataset, data: &Dataset, options: &TrainOptions) -> Provena
     }
 }
 
-fn fit_power(early: &Dataset, late: &Dataset, seen: &Dataset) -> Option<PowerModel> {
+/// Least share of the error that trees must take off on later windows to be kept.
+const WORTH: f64 = 0.02;
+
+fn fit_power(early: &Dataset, late: &Dataset, seen: &Dataset, seed: u64) -> Result<Option<PowerModel>, Error> {
     if seen.power.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let trial = PowerModel::fit(&early.power.iter().collect::<Vec<_>>());
-    let mut relative = Vec::new();
-    let mut slopes = Vec::new();
+    let (early, all): (Vec<&PowerRow>, Vec<&PowerRow>) = (early.power.iter().collect(), seen.power.iter().collect());
+    let late = &late.power;
+    let mut trial = PowerModel::fit(&early);
+    let error = |model: &PowerModel| {
+        mean(late.iter().filter_map(|row| Some((row.watts - model.predict(row)?.0).abs() / row.watts))).unwrap_or(0.0)
+    };
+    let without = error(&trial);
+    trial.grow(&early, seed)?;
+    if trial.residual.is_some() && error(&trial) > (1.0 - WORTH) * without {
+        trial.residual = None;
+    }
+    let (relative, slopes) = power_errors(&trial, late);
+    let mut model = PowerModel::fit(&all);
+    if trial.residual.is_some() {
+        model.grow(&all, seed)?;
+    }
+    model.margin = conformal_quantile(relative, COVERAGE).unwrap_or(0.5);
+    model.slope_margin = conformal_quantile(slopes, COVERAGE).unwrap_or(0.5);
+    Ok(Some(model))
+}
+
+/// Gives relative errors of powers, and errors of differences of a node's neighbouring windows per scale and utilisation.
+fn power_errors(trial: &PowerModel, late: &[PowerRow]) -> (Vec<f64>, Vec<f64>) {
+    let (mut relative, mut slopes) = (Vec::new(), Vec::new());
     let mut last: BTreeMap<&NodeName, (&PowerRow, f64)> = BTreeMap::new();
-    for row in &late.power {
-        let Some((curve, _)) = trial.curve(&row.node, &row.machine) else { continue };
-        let watts = trial.watts(&curve, &row.features);
+    for row in late {
+        let (Some((watts, _)), Some((curve, _))) = (trial.predict(row), trial.curve(&row.node, &row.machine)) else {
+            continue;
+        };
         relative.push((row.watts - watts).abs() / watts.max(1e-6));
         if let Some((before, guess)) = last.insert(&row.node, (row, watts)) {
             let step = (row.features.utilisation() - before.features.utilisation()).abs();
@@ -175,26 +202,35 @@ fn fit_power(early: &Dataset, late: &Dataset, seen: &Dataset) -> Option<PowerMod
             }
         }
     }
-    let mut model = PowerModel::fit(&seen.power.iter().collect::<Vec<_>>());
-    model.margin = conformal_quantile(relative, COVERAGE).unwrap_or(0.5);
-    model.slope_margin = conformal_quantile(slopes, COVERAGE).unwrap_or(0.5);
-    Some(model)
+    (relative, slopes)
 }
 
-fn fit_latency(early: &Dataset, late: &Dataset, seen: &Dataset, quantile: Quantile) -> Option<LatencyModel> {
-    let all = |data: &Dataset| -> Option<LatencyModel> {
-        LatencyModel::fit(&data.latency.iter().collect::<Vec<&LatencyRow>>(), quantile)
-    };
-    let mut model = all(seen)?;
-    let errors = all(early).map_or_else(Vec::new, |trial| {
-        late.latency
-            .iter()
-            .filter_map(|row| {
-                let truth = quantile.of(row)?.mid;
-                Some((truth - trial.ln_ms(Some(&row.service), &row.node, &row.features, row.rate)).abs())
-            })
-            .collect()
-    });
+fn fit_latency(
+    early: &Dataset,
+    late: &Dataset,
+    seen: &Dataset,
+    quantile: Quantile,
+    seed: u64,
+) -> Result<Option<LatencyModel>, Error> {
+    let (early, seen): (Vec<&LatencyRow>, Vec<&LatencyRow>) =
+        (early.latency.iter().collect(), seen.latency.iter().collect());
+    let late = &late.latency;
+    let Some(mut model) = LatencyModel::fit(&seen, quantile) else { return Ok(None) };
+    let mut errors = Vec::new();
+    if let Some(mut trial) = LatencyModel::fit(&early, quantile) {
+        let on_late = |model: &LatencyModel| -> Vec<f64> {
+            let ln_ms = |row: &LatencyRow| model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate);
+            late.iter().filter_map(|row| Some((quantile.of(row)?.mid - ln_ms(row)).abs())).collect()
+        };
+        errors = on_late(&trial);
+        trial.grow(&early, quantile, seed)?;
+        let with_trees = on_late(&trial);
+        let worth = mean(with_trees.iter().copied()) < mean(errors.iter().map(|error| (1.0 - WORTH) * error));
+        if trial.residual.is_some() && worth {
+            errors = with_trees;
+            model.grow(&seen, quantile, seed)?;
+        }
+    }
     model.margin = conformal_quantile(errors, COVERAGE).unwrap_or(1.0);
-    Some(model)
+    Ok(Some(model))
 }

@@ -78,6 +78,12 @@ impl Tree {
         self.value.iter_mut().for_each(|value| *value *= factor);
     }
 
+    /// Forgets the bins, which only training needs.
+    pub(super) fn without_bins(mut self) -> Self {
+        self.bin = Vec::new();
+        self
+    }
+
     /// Sets every inner node to the mean of what is below it; children always follow their parent.
     fn gather(&mut self) {
         for node in (0..self.value.len()).rev() {

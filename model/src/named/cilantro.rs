@@ -3,7 +3,7 @@
 //! It is here to show exactly that: allocation alone does not explain the tail, and a low p99 is censored.
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore};
+use super::{Fitted, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -25,11 +25,11 @@ pub(super) fn score(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
         "CIL-A" => block(*at).is_multiple_of(5),
         _ => runs[usable[*at]] == "msevoopt",
     };
-    let (test, train) = (0..usable.len()).partition(is_test);
-    let group = (0..usable.len()).map(block).collect();
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..usable.len()).partition(is_test);
+    let folds = group_folds(&train, &block, 5);
     let ms = truth.clone();
     let fit = Box::new(|seen: &[usize]| fit(&rows, &ms, seen));
-    Task { truth, train, test, group, fit }.score("hotelres-cilantro", split, "p99, ms")
+    Task { truth, train, test, folds, fit }.score("hotelres-cilantro", split, "p99, ms")
 }
 
 fn fit<'a>(rows: &'a [Vec<f64>], ms: &[f64], seen: &[usize]) -> Result<Fitted<'a>, Error> {

@@ -5,7 +5,7 @@
 //! was seen.
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore};
+use super::{Fitted, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -34,12 +34,13 @@ pub(super) fn score(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
             _ => replicas[row] == 2.0,
         }
     };
-    let (test, train) = (0..usable.len()).partition(is_test);
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..usable.len()).partition(is_test);
     // What is left out together is what the split leaves out together: a number of users, or of replicas.
-    let group = usable.iter().map(|row| if split == "IST-C" { replicas[*row] } else { users[*row] } as usize).collect();
+    let left_out = |at: usize| if split == "IST-C" { replicas[usable[at]] } else { users[usable[at]] } as usize;
+    let folds = group_folds(&train, &left_out, 10);
     let ms = truth.clone();
     let fit = Box::new(|seen: &[usize]| fit(&rows, &ms, seen));
-    Task { truth, train, test, group, fit }.score("istio-acmeair", split, "p95, ms")
+    Task { truth, train, test, folds, fit }.score("istio-acmeair", split, "p95, ms")
 }
 
 fn fit<'a>(rows: &'a [Vec<f64>], ms: &[f64], seen: &[usize]) -> Result<Fitted<'a>, Error> {

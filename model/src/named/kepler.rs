@@ -2,13 +2,13 @@
 //!
 //! One recipe for every split: non-negative least squares on the four counters of work, each held to the range that was
 //! seen, is what is true of any workload; boosted trees (median loss, logarithm of watts) are better wherever something
-//! similar was seen, and are trusted only there ([`Support`]). Folds cut by time inside the training rows of KNX-B showed
-//! trees better up to three standard deviations from the nearest training rows and worse beyond.
+//! similar was seen, and are trusted only there ([`Support`]): by the row itself, and by the last minute of rows, whose
+//! features (never their watts) tell a workload that is new as a whole.
 
 use ndarray::Array2;
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore};
+use super::{Fitted, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -29,6 +29,10 @@ const COUNTERS: [&str; 8] = [
 ];
 /// The first counters: work that the processor did, and so what linear power may rise with.
 const WORK: usize = 4;
+/// Rows that are left out together, and not compared with each other: 5 minutes.
+const BLOCK: usize = 100;
+/// Rows by which a new workload is told: the last minute, from features alone.
+const RUN: usize = 20;
 
 pub(super) fn score(csv: &Csv, split: &str, target: &str) -> Result<TaskScore, Error> {
     let columns: Vec<Vec<f64>> = COUNTERS.iter().map(|name| csv.numbers(name)).collect::<Result<_, _>>()?;
@@ -37,16 +41,16 @@ pub(super) fn score(csv: &Csv, split: &str, target: &str) -> Result<TaskScore, E
     let raw: Vec<Vec<f64>> = (0..count).map(|row| columns.iter().map(|column| column[row]).collect()).collect();
     let rows: Vec<Vec<f64>> = (0..count).map(|row| features(&raw[row], &raw[row.saturating_sub(1)])).collect();
     let is_test = |row: &usize| match split {
-        "KNX-A" => (row / 100).is_multiple_of(5),
+        "KNX-A" => (row / BLOCK).is_multiple_of(5),
         "KNX-B" => *row >= 1762,
         _ => row.is_multiple_of(5),
     };
-    let (test, train) = (0..count).partition(is_test);
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..count).partition(is_test);
     // Blocks of 100 rows are left out together: neighbours in time are too alike to judge by.
-    let group = (0..count).map(|row| if split == "KNX-C" { row } else { row / 100 }).collect();
+    let folds = group_folds(&train, &|row| if split == "KNX-C" { row } else { row / BLOCK }, 20);
     let watts = truth.clone();
     let fit = Box::new(|seen: &[usize]| fit(&raw, &rows, &watts, seen));
-    Task { truth, train, test, group, fit }.score("kepler-nx12", split, &format!("{target}, W"))
+    Task { truth, train, test, folds, fit }.score("kepler-nx12", split, &format!("{target}, W"))
 }
 
 /// Counters, their ratios (instructions per cycle, cycles and instructions per processor time, misses per cycle), and
@@ -59,8 +63,11 @@ fn features(now: &[f64], before: &[f64]) -> Vec<f64> {
     row
 }
 
-fn similar(raw: &[f64]) -> Vec<f64> {
-    raw[..WORK].iter().map(|value| value.ln_1p()).collect()
+/// What rows are compared by: logarithms of the work, and the ratios.
+fn similar(raw: &[f64], row: &[f64]) -> Vec<f64> {
+    let mut similar: Vec<f64> = raw[..WORK].iter().map(|value| value.ln_1p()).collect();
+    similar.extend_from_slice(&row[COUNTERS.len()..COUNTERS.len() + WORK]);
+    similar
 }
 
 fn fit<'a>(raw: &'a [Vec<f64>], rows: &'a [Vec<f64>], watts: &[f64], seen: &[usize]) -> Result<Fitted<'a>, Error> {
@@ -77,9 +84,12 @@ fn fit<'a>(raw: &'a [Vec<f64>], rows: &'a [Vec<f64>], watts: &[f64], seen: &[usi
     };
     let columns = rows.first().map_or(0, Vec::len);
     let trees = Blend::fit(&x, &y, &vec![Monotone::Free; columns], &BlendOptions { bags: 3, boost, forest: None })?;
-    let support = Support::fit(&seen.iter().map(|row| similar(&raw[*row])).collect::<Vec<_>>());
+    let blocks: Vec<usize> = seen.iter().map(|row| row / BLOCK).collect();
+    let support = Support::fit(&seen.iter().map(|row| similar(&raw[*row], &rows[*row])).collect::<Vec<_>>(), &blocks);
+    let usual: Vec<bool> = raw.iter().zip(rows).map(|(raw, row)| support.is_usual(&similar(raw, row))).collect();
     Ok(Box::new(move |row| {
-        let trust = support.trust(&similar(&raw[row]));
+        let run = Support::run(&usual[(row + 1).saturating_sub(RUN)..=row]);
+        let trust = run * support.trust(&similar(&raw[row], &rows[row]));
         (trust * trees.at(&rows[row]) + (1.0 - trust) * linear.at(&raw[row]).max(1.0).ln()).exp()
     }))
 }

@@ -1,19 +1,20 @@
 //! specpower: watts of a server at a load level, from what its data sheet says.
 //!
-//! Per machine, a base is taken off the logarithm of watts: design power for unseen machines of known years, a ridge
-//! regression on logarithms of the sheet (linfa) for machines of the future, which trees alone cannot reach. Trees and a
-//! forest learn the rest, never falling with load, with two views of the nearest known machines among their columns: the
-//! mean of other machines of the same processor, and the mean of the five nearest sheets.
+//! Trees that never fall with load, a forest and a Gaussian process, averaged on logarithms of watts per design power. For
+//! machines of the future, which trees cannot reach, half of the trend of the sheets (ridge regression, linfa) is taken
+//! off first.
 
+mod kriging;
 mod machine;
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore};
+use super::{Fitted, Fold, Task, TaskScore, forward_folds, group_folds};
 use crate::Error;
 use crate::boost::BoostOptions;
 use crate::csv::Csv;
 use crate::features::Monotone;
 use crate::linear::ridge;
+use kriging::Kriging;
 use machine::{LEVELS, Machine, machines};
 use ndarray::Array2;
 
@@ -29,15 +30,21 @@ pub(super) fn watts(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
         "SPEC-B" => of(*row).year >= 2018.0,
         _ => (11 * of(*row).number + row % LEVELS).is_multiple_of(5),
     };
-    let (test, train) = (0..count).partition(is_test);
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..count).partition(is_test);
     let truth = (0..count).map(|row| of(row).watts[row % LEVELS]).collect();
-    let group = (0..count).map(|row| if split == "SPEC-C" { row } else { row / LEVELS }).collect();
-    let future = split == "SPEC-B";
-    // With rows of one machine on both sides, views of known machines would hand over the test rows.
-    let views = split != "SPEC-C";
+    let folds = folds(split, &train, &|row| of(row).year, LEVELS);
     let known = machines.clone();
-    let fit = Box::new(move |seen: &[usize]| fit_watts(&known, seen, future, views));
-    Task { truth, train, test, group, fit }.score("specpower", split, "watts, W")
+    let fit = Box::new(move |seen: &[usize]| fit_watts(&known, seen, split));
+    Task { truth, train, test, folds, fit }.score("specpower", split, "watts, W")
+}
+
+/// Leaves out what the split leaves out: later years, rows, or whole machines.
+fn folds(split: &str, train: &[usize], year: &dyn Fn(usize) -> f64, levels: usize) -> Vec<Fold> {
+    match split {
+        "SPEC-B" => forward_folds(train, year, &[2012.0, 2014.0, 2016.0, 2018.0]),
+        "SPEC-C" => group_folds(train, &|row| row, 10),
+        _ => group_folds(train, &|row| row / levels, 10),
+    }
 }
 
 fn known_machines(seen: &[usize], levels: usize) -> Vec<usize> {
@@ -71,24 +78,13 @@ fn forest(least_rows: usize) -> BoostOptions {
     }
 }
 
-fn fit_watts(machines: &[Machine], seen: &[usize], future: bool, views: bool) -> Result<Fitted<'static>, Error> {
+/// Half trees, half what machines like it draw: a forest and a Gaussian process; all on the logarithm of watts.
+fn fit_watts(machines: &[Machine], seen: &[usize], split: &str) -> Result<Fitted<'static>, Error> {
     let known = known_machines(seen, LEVELS);
-    let target = |machine: &Machine| {
-        let (idle, half, full) = (machine.watts[0].ln(), machine.watts[5].ln(), machine.watts[10].ln());
-        vec![full - machine.design.ln(), idle - full, half - full]
-    };
-    let base = if future { sheet_trend(machines, &known)? } else { design(machines) };
-    let columns: Vec<Vec<f64>> = (0..machines.len())
-        .map(|at| {
-            let mut columns = machines[at].sheet();
-            if views {
-                columns.extend(machine::same_processor(machines, &known, at, &target));
-                columns.extend(machine::nearest(machines, &known, at, &|machine| machine.place(), &target));
-            }
-            columns
-        })
-        .collect();
-    let row = move |row: usize| {
+    let design: Vec<f64> = machines.iter().map(|machine| machine.design.ln()).collect();
+    let base = base(machines, &known, split)?;
+    let columns: Vec<Vec<f64>> = machines.iter().map(Machine::sheet).collect();
+    let row = |row: usize| {
         let mut cells = vec![(row % LEVELS) as f64 / 10.0];
         cells.extend_from_slice(&columns[row / LEVELS]);
         cells
@@ -96,10 +92,52 @@ fn fit_watts(machines: &[Machine], seen: &[usize], future: bool, views: bool) ->
     let x: Vec<Vec<f64>> = seen.iter().map(|at| row(*at)).collect();
     let y: Vec<f64> = seen.iter().map(|at| machines[at / LEVELS].watts[at % LEVELS].ln() - base[*at]).collect();
     let monotone = monotone(x.first().map_or(1, Vec::len));
-    // A trend in the years may be steeper at one level than at the next; only without it is a row's load itself enough.
-    let blend =
-        Blend::fit(&x, &y, &monotone, &BlendOptions { bags: 3, boost: trees(31, 20), forest: Some(forest(3)) })?;
-    Ok(Box::new(move |at| (base[at] + blend.at(&row(at))).exp()))
+    let boosted = Blend::fit(&x, &y, &monotone, &BlendOptions { bags: 2, boost: trees(31, 20), forest: None })?;
+    let free = vec![Monotone::Free; monotone.len()];
+    let forest = Blend::fit(&x, &y, &free, &BlendOptions { bags: 0, boost: trees(31, 20), forest: Some(forest(3)) })?;
+    // Rows of one machine on both sides (SPEC-C): a process over whole machines would have seen the test rows.
+    let process = (split != "SPEC-C").then(|| {
+        let targets = known.iter().map(|at| machines[*at].watts.iter().map(|watts| watts.ln() - design[*at]).collect());
+        let places: Vec<Vec<f64>> = known.iter().map(|at| machines[*at].full_place()).collect();
+        Kriging::fit(&places, &targets.collect::<Vec<Vec<f64>>>())
+    });
+    let curves: Vec<Vec<f64>> = (0..machines.len())
+        .map(|at| {
+            let like = process.as_ref().map(|process| process.at(&machines[at].full_place()));
+            let level = |level: usize| {
+                let cells = row(at * LEVELS + level);
+                let trees = base[at * LEVELS + level] + 0.5 * (boosted.at(&cells) + forest.at(&cells));
+                like.as_ref().map_or(trees, |like| (2.0 * trees + like[level] + design[at]) / 3.0)
+            };
+            rising((0..LEVELS).map(level).collect())
+        })
+        .collect();
+    Ok(Box::new(move |row| curves[row / LEVELS][row % LEVELS].exp()))
+}
+
+/// What is taken off the logarithm of every row before trees: design power; and, for machines of the future, half of
+/// the way to the trend of the sheets. Later years inside the training rows prefer the whole trend, but by how much
+/// changes from fold to fold, and no trend in the years goes on for ever.
+fn base(machines: &[Machine], known: &[usize], split: &str) -> Result<Vec<f64>, Error> {
+    let design = machines.iter().flat_map(|machine| [machine.design.ln(); LEVELS]);
+    if split != "SPEC-B" {
+        return Ok(design.collect());
+    }
+    Ok(design.zip(sheet_trend(machines, known)?).map(|(design, trend)| 0.5 * (design + trend)).collect())
+}
+
+/// Pools neighbours until no level is below the one before it.
+fn rising(levels: Vec<f64>) -> Vec<f64> {
+    let mut pools: Vec<(f64, usize)> = Vec::with_capacity(levels.len());
+    for level in levels {
+        let mut pool = (level, 1);
+        while let Some((before, count)) = pools.last().copied().filter(|(before, _)| *before > pool.0) {
+            pools.pop();
+            pool = ((before * count as f64 + pool.0 * pool.1 as f64) / (count + pool.1) as f64, count + pool.1);
+        }
+        pools.push(pool);
+    }
+    pools.into_iter().flat_map(|(level, count)| vec![level; count]).collect()
 }
 
 /// Rising with load, free otherwise.
@@ -107,10 +145,6 @@ fn monotone(columns: usize) -> Vec<Monotone> {
     let mut monotone = vec![Monotone::Free; columns];
     monotone[0] = Monotone::Up;
     monotone
-}
-
-fn design(machines: &[Machine]) -> Vec<f64> {
-    machines.iter().flat_map(|machine| [machine.design.ln(); LEVELS]).collect()
 }
 
 /// Gives, for every row, a ridge regression of its level on logarithms of the sheet.
@@ -146,12 +180,12 @@ pub(super) fn shape(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
         "SPEC-A" => of(*row).number.is_multiple_of(5),
         _ => of(*row).year >= 2018.0,
     };
-    let (test, train) = (0..count).partition(is_test);
+    let (test, train): (Vec<usize>, Vec<usize>) = (0..count).partition(is_test);
     let truth = (0..count).map(|row| of(row).watts[1 + row % INNER]).collect();
-    let group = (0..count).map(|row| row / INNER).collect();
+    let folds = folds(split, &train, &|row| of(row).year, INNER);
     let known = machines.clone();
     let fit = Box::new(move |seen: &[usize]| fit_shape(&known, seen));
-    Task { truth, train, test, group, fit }.score("specpower-shape", split, "watts with idle and peak known, W")
+    Task { truth, train, test, folds, fit }.score("specpower-shape", split, "watts with idle and peak known, W")
 }
 
 /// Learns the way between idle and peak on logarithms, so that an error weighs what it is of the power.

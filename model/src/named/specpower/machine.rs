@@ -30,8 +30,6 @@ pub(super) struct Machine {
     vendor: f64,
     arch: f64,
     form: f64,
-    /// Family and number of the processor, without brand and clock.
-    processor: String,
 }
 
 /// Reads the machines; an unknown number is the median over all of them, as the split rules say.
@@ -71,7 +69,6 @@ pub(super) fn machines(csv: &Csv) -> Result<Vec<Machine>, Error> {
         vendor: vendors[at],
         arch: archs[at],
         form: forms[at],
-        processor: processor(names[at]),
     };
     Ok((0..csv.len()).map(machine).collect())
 }
@@ -88,15 +85,6 @@ fn coded(column: &[&str]) -> Vec<f64> {
 fn has_low_power_number(name: &str) -> bool {
     let letters: Vec<char> = name.chars().collect();
     letters.windows(5).any(|five| five[0] == 'L' && five[1..].iter().all(char::is_ascii_digit))
-}
-
-fn processor(name: &str) -> String {
-    let plain = ["(R)", "(TM)", "(r)", "(tm)"].iter().fold(name.to_owned(), |name, mark| name.replace(mark, " "));
-    let words = plain.split_whitespace().filter(|word| {
-        let lower = word.to_lowercase();
-        !["processor", "cpu", "@"].contains(&lower.as_str()) && !lower.contains("ghz")
-    });
-    words.filter(|word| word.parse::<f64>().is_err()).collect::<Vec<_>>().join(" ")
 }
 
 impl Machine {
@@ -154,25 +142,19 @@ impl Machine {
     }
 }
 
-/// Gives the mean target of the other known machines of the same processor, and how many there are.
-pub(super) fn same_processor(
-    machines: &[Machine],
-    known: &[usize],
-    at: usize,
-    target: &dyn Fn(&Machine) -> Vec<f64>,
-) -> Vec<f64> {
-    let own = target(&machines[at]).len();
-    let mut sums = vec![0.0; own];
-    let mut count = 0.0;
-    for other in known.iter().filter(|other| **other != at && machines[**other].processor == machines[at].processor) {
-        count += 1.0;
-        for (sum, value) in sums.iter_mut().zip(target(&machines[*other])) {
-            *sum += value;
-        }
+impl Machine {
+    /// Gives the same, with what else the sheet tells, for a regression that takes all machines into account.
+    pub(super) fn full_place(&self) -> Vec<f64> {
+        let mut place = self.place();
+        place.extend([
+            (self.threads / self.cores).ln(),
+            self.supply_rating.ln() * 0.7,
+            self.supplies * 0.4,
+            self.low_power * 0.7,
+            self.small * 0.5,
+        ]);
+        place
     }
-    let mut columns: Vec<f64> = sums.iter().map(|sum| if count > 0.0 { sum / count } else { f64::NAN }).collect();
-    columns.push(count);
-    columns
 }
 
 /// Gives the mean target of the five known machines next to this one, nearer ones counting more, and their distance.
