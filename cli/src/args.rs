@@ -108,6 +108,23 @@ pub(crate) struct SchedulerArgs {
     /// Model artifact; loaded again when it changes.
     #[arg(long, value_name = "FILE")]
     pub model: Option<String>,
+    /// Instead of running: looks for what is wrong.
+    #[command(subcommand)]
+    pub verb: Option<SchedulerVerb>,
+}
+
+/// `wattle scheduler …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchedulerVerb {
+    /// Looks through a KubeSchedulerConfiguration for what makes the extender useless or harmful, and prints a mended one.
+    Doctor {
+        /// The file that kube-scheduler is started with (--config).
+        #[arg(value_name = "FILE")]
+        configuration: PathBuf,
+        /// Nodes of the cluster, where known: tells how many of them a pod's call names.
+        #[arg(long, value_name = "N")]
+        nodes: Option<usize>,
+    },
 }
 
 /// `wattle proxy`.
@@ -190,9 +207,24 @@ pub(crate) struct Check {
     /// Mesh resources; without any the settings are checked.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Prints the findings as JSON.
+    /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+    /// Prints the findings as SARIF 2.1.0, for code hosts.
+    #[arg(long, conflicts_with_all = ["json", "explain", "diff"])]
+    pub sarif: bool,
+    /// Says which rule handles a request, such as 'GET http://reviews:9080/x', and why the others do not.
+    #[arg(long, value_name = "REQUEST", requires = "paths")]
+    pub explain: Option<String>,
+    /// A header of that request; may be given again.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", requires = "explain", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// Who sends that request.
+    #[arg(long, value_name = "NS/WORKLOAD", requires = "explain", value_parser = pod)]
+    pub from: Option<(String, String)>,
+    /// Says what would change for traffic from the first path to the second.
+    #[arg(long, value_names = ["OLD", "NEW"], num_args = 2, conflicts_with_all = ["paths", "explain"])]
+    pub diff: Vec<PathBuf>,
     /// Prints the reference of all settings (Markdown).
     #[arg(long, conflicts_with = "paths")]
     pub reference: bool,
@@ -269,6 +301,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if key.contains('.') => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected SECTION.KEY=VALUE, such as collector.window=5s".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        }
+        _ => Err("expected 'NAME: VALUE', such as 'end-user: jason'".to_owned()),
     }
 }
 

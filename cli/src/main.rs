@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command};
+use args::{Cli, Command, SchedulerArgs, SchedulerVerb};
 use settings::{Problems, Settings, Sources};
 
 fn main() -> ExitCode {
@@ -48,6 +48,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => roles::up::run(args, settings).await,
         Command::Collector(_) => roles::collector::run(settings).await,
+        Command::Scheduler(SchedulerArgs { verb: Some(SchedulerVerb::Doctor { configuration, nodes }), .. }) => {
+            verbs::doctor::run(&configuration, nodes, &settings)
+        }
         Command::Scheduler(_) => roles::scheduler::run(settings).await,
         Command::Proxy(_) => roles::proxy::run(settings).await,
         Command::Train(args) => verbs::train::run(args, settings).await,

@@ -1,6 +1,7 @@
 //! The verbs: each does one thing and ends.
 
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod migrate;

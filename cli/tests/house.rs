@@ -99,6 +99,9 @@ fn a_source_file_is_one_idea() {
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines: split it by ideas");
         let first = text.lines().next().unwrap_or_default();
+        if name.ends_with("tests.rs") {
+            continue;
+        }
         assert!(first.starts_with("//!"), "{name} does not begin with a line that says what it is");
     }
 }
