@@ -20,9 +20,9 @@ mod routes;
 mod scope;
 mod telemetry;
 mod tls;
+mod version;
 mod virtual_services;
 
-use sha2::{Digest, Sha256};
 use wattle_contract::route::RouteTable;
 use wattle_contract::{ProxyMode, WorkloadIdentity};
 
@@ -131,7 +131,7 @@ pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> Route
     };
     table.policies = policies::of_workload(&context);
     table.telemetry = telemetry::of_workload(&context);
-    table.version = version(&table);
+    table.version = version::hash_of(&table);
     table
 }
 
@@ -141,25 +141,4 @@ pub(crate) fn policies_of(
     workload: &WorkloadIdentity,
 ) -> Vec<wattle_contract::route::AuthorizationPolicy> {
     policies::of_workload(&Context::new(documents, workload))
-}
-
-/// Gives a hash of everything in the table but its version.
-fn version(table: &RouteTable) -> String {
-    let mut hash = Hash(Sha256::new());
-    // A table is plain data, and hashing cannot fail: the version would only be less telling.
-    let _ = serde_json::to_writer(&mut hash, table);
-    hex::encode(&hash.0.finalize()[..16])
-}
-
-struct Hash(Sha256);
-
-impl std::io::Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -206,13 +206,13 @@ impl ParsedFile {
             Outcome::Refused(root, problems) => {
                 let object = root.get("kind").and_then(yaml::Node::text).unwrap_or_default().to_owned();
                 for problem in problems {
-                    let place = root.locate(&problem.path);
+                    let place = yaml::Places::of(&root).locate(&problem.path);
                     self.findings.push(resource::finding(&self.name, place, object.clone(), problem));
                 }
             }
-            Outcome::Resource(resource, mut problems) => {
+            Outcome::Resource(resource, root, mut problems) => {
                 if !resource.broken {
-                    validate::validate(&resource, &mut problems);
+                    validate::validate(&resource, &root, &mut problems);
                 }
                 problems.sort_by_key(|problem| resource.locate(&problem.path));
                 self.findings.extend(problems.into_iter().map(|problem| resource.finding(problem)));

@@ -7,7 +7,7 @@ use crate::decode::{Cursor, Decode};
 use crate::finding::{Finding, Problem, Severity, rules};
 use crate::kinds::kubernetes::ObjectMeta;
 use crate::kinds::{Fields, Kind, Spec};
-use crate::yaml::Node;
+use crate::yaml::{Node, Places};
 
 /// A resource that was read.
 #[derive(Debug)]
@@ -17,15 +17,16 @@ pub(crate) struct Resource {
     pub(crate) spec: Spec,
     /// It could not be read as a whole: it is known to exist, and nothing is said of what it means.
     pub(crate) broken: bool,
-    root: Node,
+    api_version: Box<str>,
+    places: Places,
     file: Arc<str>,
 }
 
 /// What a document turned out to be.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A resource that is understood.
-    Resource(Box<Resource>, Vec<Problem>),
+    /// A resource that is understood, and its tree.
+    Resource(Box<Resource>, Node, Vec<Problem>),
     /// A resource that concerns the mesh in no way.
     Foreign,
     /// Not a resource.
@@ -64,7 +65,9 @@ impl Resource {
         }
         let (meta, spec) = fields(kind, &root, &mut problems);
         let broken = problems.iter().any(|problem| problem.rule.severity == Severity::Error);
-        Outcome::Resource(Box::new(Self { kind, meta, spec, broken, root, file: file.clone() }), problems)
+        let (api_version, places) = (api_version.into(), Places::of(&root));
+        let resource = Self { kind, meta, spec, broken, api_version, places, file: file.clone() };
+        Outcome::Resource(Box::new(resource), root, problems)
     }
 
     /// Gives the fields when the resource is of this kind.
@@ -87,11 +90,7 @@ impl Resource {
 
     /// Gives line and column of a path.
     pub(crate) fn locate(&self, path: &str) -> (u32, u32) {
-        self.root.locate(path)
-    }
-
-    pub(crate) fn root(&self) -> &Node {
-        &self.root
+        self.places.locate(path)
     }
 
     /// Gives the object as people write it: `VirtualService hotel/search`.
@@ -113,11 +112,8 @@ impl Resource {
 
     /// Prints the resource as JSON.
     pub(crate) fn normal_form(&self) -> serde_json::Value {
-        let group = self.kind.group();
-        let version = self.root.get("apiVersion").and_then(Node::text).unwrap_or_default();
         let mut object = serde_json::Map::new();
-        debug_assert!(version.starts_with(group), "the kind was found by its group");
-        object.insert("apiVersion".to_owned(), version.into());
+        object.insert("apiVersion".to_owned(), (&*self.api_version).into());
         object.insert("kind".to_owned(), self.kind.name().into());
         if let Some(meta) = self.meta.encode() {
             object.insert("metadata".to_owned(), meta);

@@ -17,10 +17,11 @@ mod virtual_service;
 use crate::finding::Problem;
 use crate::kinds::Spec;
 use crate::resource::Resource;
+use crate::yaml::Node;
 use check::Check;
 
 /// Checks one resource.
-pub(crate) fn validate(resource: &Resource, problems: &mut Vec<Problem>) {
+pub(crate) fn validate(resource: &Resource, root: &Node, problems: &mut Vec<Problem>) {
     let mut check = Check::new(problems);
     match &resource.spec {
         Spec::VirtualService(spec) => virtual_service::check(spec, &mut check),
@@ -34,7 +35,7 @@ pub(crate) fn validate(resource: &Resource, problems: &mut Vec<Problem>) {
         Spec::Telemetry(spec) => telemetry::check(spec, &mut check),
         Spec::PeerAuthentication(spec) => {
             security::peer(spec, &mut check);
-            security::empty_port_levels(resource.root(), &mut check);
+            security::empty_port_levels(root, &mut check);
         }
         Spec::RequestAuthentication(spec) => security::request(spec, &mut check),
         Spec::AuthorizationPolicy(spec) => security::authorization(spec, &mut check),
@@ -46,7 +47,7 @@ pub(crate) fn validate(resource: &Resource, problems: &mut Vec<Problem>) {
         Spec::TcpRoute(spec) => gateway_api::tcp_route(spec, &mut check),
         _ => {}
     }
-    unapplied::tell(resource, problems);
+    unapplied::tell(resource, root, problems);
 }
 
 #[cfg(test)]

@@ -42,55 +42,76 @@ impl Node {
 
     /// Gives the value under a key of a mapping.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
-        self.entry(key).map(|(_, value)| value)
-    }
-
-    fn entry(&self, key: &str) -> Option<(&Self, &Self)> {
         let Value::Mapping(entries) = &self.value else { return None };
-        entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(name, value)| (name, value))
+        entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
+    }
+}
+
+/// Where every field of a document stands: what remains of its tree when it has been read.
+///
+/// Paths are kept as hashes (FNV-1a): twelve bytes a field and a hash, instead of the tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places {
+    root: (u32, u32),
+    fields: Box<[(u64, u32, u32)]>,
+}
+
+impl Places {
+    /// Takes the places of a tree.
+    pub(crate) fn of(root: &Node) -> Self {
+        let mut fields = Vec::new();
+        collect(root, FNV_OFFSET, true, &mut fields);
+        fields.sort_unstable();
+        Self { root: (root.line, root.column), fields: fields.into_boxed_slice() }
     }
 
     /// Gives the place of a path such as `spec.http[0].match`, or of its nearest ancestor that exists.
     ///
     /// Keys that are no plain words are written in brackets, as in `metadata.labels[a.b/c]`.
     pub(crate) fn locate(&self, path: &str) -> (u32, u32) {
-        let mut place = (self.line, self.column);
-        let mut node = self;
-        for step in Steps(path) {
-            match &node.value {
-                Value::Sequence(items) => {
-                    let Some(item) = step.parse::<usize>().ok().and_then(|index| items.get(index)) else { break };
-                    place = (item.line, item.column);
-                    node = item;
-                }
-                _ => {
-                    let Some((key, value)) = node.entry(step) else { break };
-                    place = (key.line, key.column);
-                    node = value;
-                }
+        let mut path = path;
+        while !path.is_empty() {
+            let hash = fnv(FNV_OFFSET, path);
+            if let Ok(index) = self.fields.binary_search_by_key(&hash, |(hash, ..)| *hash) {
+                let (_, line, column) = self.fields[index];
+                return (line, column);
             }
+            path = &path[..path.rfind(['.', '[']).unwrap_or(0)];
         }
-        place
+        self.root
     }
 }
 
-/// The steps of a path.
-struct Steps<'a>(&'a str);
+/// Offset and prime of the 64-bit FNV-1a hash (Fowler, Noll, Vo).
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
-impl<'a> Iterator for Steps<'a> {
-    type Item = &'a str;
+fn fnv(hash: u64, text: &str) -> u64 {
+    text.bytes().fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
+}
 
-    fn next(&mut self) -> Option<&'a str> {
-        let rest = self.0.strip_prefix('.').unwrap_or(self.0);
-        if rest.is_empty() {
-            return None;
+fn collect(node: &Node, hash: u64, is_root: bool, fields: &mut Vec<(u64, u32, u32)>) {
+    match &node.value {
+        Value::Scalar { .. } => {}
+        Value::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let hash = fnv(hash, &format!("[{index}]"));
+                fields.push((hash, item.line, item.column));
+                collect(item, hash, false, fields);
+            }
         }
-        let (step, after) = match rest.strip_prefix('[') {
-            Some(inner) => inner.split_once(']').unwrap_or((inner, "")),
-            None => rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len())),
-        };
-        self.0 = after;
-        Some(step)
+        Value::Mapping(entries) => {
+            for (key, value) in entries {
+                let Some(name) = key.text() else { continue };
+                let hash = match (is_plain(name), is_root) {
+                    (true, true) => fnv(hash, name),
+                    (true, false) => fnv(fnv(hash, "."), name),
+                    (false, _) => fnv(fnv(fnv(hash, "["), name), "]"),
+                };
+                fields.push((hash, key.line, key.column));
+                collect(value, hash, false, fields);
+            }
+        }
     }
 }
 
@@ -107,4 +128,8 @@ pub(crate) fn push_key(path: &mut String, key: &str) {
         path.push('.');
     }
     path.push_str(key);
+}
+
+fn is_plain(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

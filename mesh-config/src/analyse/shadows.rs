@@ -36,7 +36,8 @@ fn site(analysis: &mut Analysis<'_>, gateway: &str, host: &str, entries: &[&Entr
     let mut open: Option<(&Entry, &str)> = None;
     for entry in entries {
         for http in &entry.http {
-            let whole = http.route.matches.is_empty() || http.route.matches.iter().any(takes_everything);
+            let Some(route) = http.route() else { continue };
+            let whole = route.matches.is_empty() || route.matches.iter().any(takes_everything);
             if whole {
                 match open {
                     Some((other, path)) if !std::ptr::eq(other, *entry) => {
@@ -46,7 +47,7 @@ fn site(analysis: &mut Analysis<'_>, gateway: &str, host: &str, entries: &[&Entr
                 }
                 continue;
             }
-            for (number, one) in http.route.matches.iter().enumerate() {
+            for (number, one) in route.matches.iter().enumerate() {
                 let key = HttpMatchRequest { name: String::new(), gateways: Vec::new(), ..one.clone() };
                 let key = key.encode().map(|json| json.to_string()).unwrap_or_default();
                 match seen.get(&key) {

@@ -12,16 +12,15 @@ use crate::resource::Resource;
 pub(super) fn resolve(documents: &Documents, resource: &Arc<Resource>, spec: &VirtualService) -> Vec<HttpEntry> {
     let mut rules = Vec::new();
     for (index, route) in spec.http.iter().enumerate() {
-        let path = format!("spec.http[{index}]");
         let Some(delegate) = &route.delegate else {
-            rules.push(HttpEntry { route: route.clone(), resource: resource.clone(), path });
+            rules.push(HttpEntry::written(resource, index));
             continue;
         };
         let Some((other, target)) = find(documents, resource, delegate) else { continue };
         for (index, inner) in target.http.iter().enumerate().filter(|(_, inner)| inner.delegate.is_none()) {
             let path = format!("spec.http[{index}]");
             if let Some(merged) = merge(route, inner) {
-                rules.push(HttpEntry { route: merged, resource: other.clone(), path });
+                rules.push(HttpEntry::made(other, path, merged));
             }
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn of_entry(context: &Context<'_>, site: Site<'_>, entry: &Entry) -> 
 }
 
 fn of_rule(context: &Context<'_>, site: Site<'_>, http: &HttpEntry) -> Option<Route> {
-    let rule = &http.route;
+    let rule = http.route()?;
     let namespace = http.resource.namespace();
     let matches = alternatives(context, site, &rule.matches)?;
     let action = match (&rule.redirect, &rule.direct_response) {

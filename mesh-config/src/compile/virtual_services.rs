@@ -28,11 +28,38 @@ pub(crate) struct Entry {
 }
 
 /// One rule, and the resource and path it stands in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HttpEntry {
-    pub(crate) route: HttpRoute,
     pub(crate) resource: Arc<Resource>,
     pub(crate) path: String,
+    rule: Rule,
+}
+
+/// A rule as it is written, or as it was made.
+#[derive(Clone, Debug)]
+enum Rule {
+    Written(usize),
+    Made(Arc<HttpRoute>),
+}
+
+impl HttpEntry {
+    /// Names a rule of the resource itself.
+    pub(crate) fn written(resource: &Arc<Resource>, index: usize) -> Self {
+        Self { resource: resource.clone(), path: format!("spec.http[{index}]"), rule: Rule::Written(index) }
+    }
+
+    /// Takes a rule that was made of what stands at a path.
+    pub(crate) fn made(resource: &Arc<Resource>, path: String, route: HttpRoute) -> Self {
+        Self { resource: resource.clone(), path, rule: Rule::Made(Arc::new(route)) }
+    }
+
+    /// Gives the rule; `None` never happens, since only a VirtualService's own rules are named by index.
+    pub(crate) fn route(&self) -> Option<&HttpRoute> {
+        match &self.rule {
+            Rule::Made(route) => Some(route),
+            Rule::Written(index) => self.resource.get::<VirtualService>()?.http.get(*index),
+        }
+    }
 }
 
 impl Entry {

@@ -52,11 +52,11 @@ pub(super) fn translate(documents: &Documents, listeners: &[Listener]) -> Vec<Tr
 }
 
 fn finish(gateway: String, host: String, mut gathered: Gathered) -> Translated {
-    gathered.rules.sort_by_key(|entry| precedence(&entry.route));
+    gathered.rules.sort_by_cached_key(|entry| entry.route().map(precedence));
     let spec = VirtualService {
         hosts: vec![host.clone()],
         gateways: vec![gateway.clone()],
-        http: gathered.rules.iter().map(|entry| entry.route.clone()).collect(),
+        http: gathered.rules.iter().filter_map(|entry| entry.route().cloned()).collect(),
         ..VirtualService::default()
     };
     Translated {
@@ -88,11 +88,7 @@ fn gather(
     let mut put = |site: Site, name: String| {
         let gathered =
             sites.entry(site).or_insert_with(|| Gathered { name, resource: resource.clone(), rules: Vec::new() });
-        gathered.rules.extend(rules.iter().map(|entry| HttpEntry {
-            route: entry.route.clone(),
-            resource: entry.resource.clone(),
-            path: entry.path.clone(),
-        }));
+        gathered.rules.extend(rules.iter().cloned());
     };
     for attachment in parents::attach(documents, listeners, resource, references, hostnames) {
         if let Some(host) = &attachment.service {
@@ -148,12 +144,10 @@ fn rule_of(
 fn spread(resource: &Arc<Resource>, made: Rule, matches: Vec<HttpMatchRequest>, index: usize) -> Vec<HttpEntry> {
     let path = format!("spec.rules[{index}]");
     if matches.is_empty() {
-        return vec![HttpEntry { route: made, resource: resource.clone(), path }];
+        return vec![HttpEntry::made(resource, path, made)];
     }
-    let one = |condition: HttpMatchRequest| HttpEntry {
-        route: Rule { matches: vec![condition], ..made.clone() },
-        resource: resource.clone(),
-        path: path.clone(),
+    let one = |condition: HttpMatchRequest| {
+        HttpEntry::made(resource, path.clone(), Rule { matches: vec![condition], ..made.clone() })
     };
     matches.into_iter().map(one).collect()
 }

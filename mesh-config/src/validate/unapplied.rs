@@ -23,7 +23,7 @@ impl Kind {
 }
 
 /// Tells what has no effect.
-pub(super) fn tell(resource: &Resource, problems: &mut Vec<Problem>) {
+pub(super) fn tell(resource: &Resource, root: &Node, problems: &mut Vec<Problem>) {
     if !resource.kind.is_strict() && resource.kind.unapplied().is_none() {
         return;
     }
@@ -33,7 +33,7 @@ pub(super) fn tell(resource: &Resource, problems: &mut Vec<Problem>) {
         problems.push(problem.effect(effect));
         return;
     }
-    if let Some(spec) = resource.root().get("spec") {
+    if let Some(spec) = root.get("spec") {
         walk(spec, &resource.kind.schema(), &mut "spec".to_owned(), problems);
     }
 }
