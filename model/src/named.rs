@@ -52,8 +52,15 @@ pub struct TaskScore {
     pub mae_constant: Option<f64>,
 }
 
+/// A prediction, and how far the row is from what was learnt from (in any measure that grows with it).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guess {
+    pub(crate) value: f64,
+    pub(crate) distance: f64,
+}
+
 /// A fitted predictor of a task's rows.
-pub(crate) type Fitted<'a> = Box<dyn Fn(usize) -> f64 + 'a>;
+pub(crate) type Fitted<'a> = Box<dyn Fn(usize) -> Guess + 'a>;
 
 /// Learns from rows and gives what predicts rows.
 type Fit<'a> = dyn Fn(&[usize]) -> Result<Fitted<'a>, Error> + 'a;
@@ -99,21 +106,24 @@ impl Task<'_> {
     /// Learns, predicts the test rows once, and scores them.
     ///
     /// Intervals are `prediction * exp(+-w)`, `w` the conformal quantile of `|ln truth - ln prediction|` over training
-    /// rows, each predicted by a model of a fold that has not seen it.
+    /// rows, each predicted by a model of a fold that has not seen it; rows of like distance from what the fold had seen
+    /// set the width for each other (Mondrian conformal prediction, Vovk et al., 2003), because a fold leaves more out
+    /// than the test does.
     pub(crate) fn score(&self, dataset: &str, split: &str, target: &str) -> Result<TaskScore, Error> {
         let mut left_out = Vec::with_capacity(self.train.len());
         for (kept, out) in &self.folds {
             let fitted = (self.fit)(kept)?;
             left_out.extend(out.iter().map(|row| (self.truth[*row], fitted(*row))));
         }
-        let width = conformal_quantile(
-            left_out.iter().map(|(truth, guess)| (truth.ln() - guess.ln()).abs()).collect(),
-            COVERAGE,
-        )
-        .unwrap_or(f64::INFINITY);
+        let widths = Widths::fit(&left_out);
         let fitted = (self.fit)(&self.train)?;
-        let pairs: Vec<(f64, f64)> = self.test.iter().map(|row| (self.truth[*row], fitted(*row))).collect();
-        let inside: Vec<bool> = pairs.iter().map(|(truth, guess)| (truth.ln() - guess.ln()).abs() <= width).collect();
+        let guesses: Vec<(f64, Guess)> = self.test.iter().map(|row| (self.truth[*row], fitted(*row))).collect();
+        let plain = |guesses: &[(f64, Guess)]| -> Vec<(f64, f64)> {
+            guesses.iter().map(|(truth, guess)| (*truth, guess.value)).collect()
+        };
+        let (pairs, left_out) = (plain(&guesses), plain(&left_out));
+        let inside: Vec<bool> =
+            guesses.iter().map(|(truth, guess)| off(*truth, *guess) <= widths.at(guess.distance)).collect();
         let middle = quantile(self.train.iter().map(|row| self.truth[*row]).collect(), 0.5).unwrap_or(0.0);
         let constant: Vec<(f64, f64)> = pairs.iter().map(|(truth, _)| (*truth, middle)).collect();
         Ok(TaskScore {
@@ -131,6 +141,39 @@ impl Task<'_> {
             mape_constant: mape(&constant),
             mae_constant: mae(&constant),
         })
+    }
+}
+
+/// Gives the error of a prediction on the logarithm.
+fn off(truth: f64, guess: Guess) -> f64 {
+    (truth.ln() - guess.value.ln()).abs()
+}
+
+/// Half-widths of intervals by distance.
+struct Widths {
+    cuts: Vec<f64>,
+    widths: Vec<f64>,
+}
+
+/// Parts of equal count by distance.
+const PARTS: usize = 5;
+
+impl Widths {
+    fn fit(left_out: &[(f64, Guess)]) -> Self {
+        let distances: Vec<f64> = left_out.iter().map(|(_, guess)| guess.distance).collect();
+        let mut cuts: Vec<f64> =
+            (1..PARTS).filter_map(|part| quantile(distances.clone(), part as f64 / PARTS as f64)).collect();
+        cuts.dedup();
+        let mut parts = vec![Vec::new(); cuts.len() + 1];
+        for (truth, guess) in left_out {
+            parts[cuts.partition_point(|cut| *cut < guess.distance)].push(off(*truth, *guess));
+        }
+        let widths = parts.into_iter().map(|part| conformal_quantile(part, COVERAGE).unwrap_or(f64::INFINITY));
+        Self { widths: widths.collect(), cuts }
+    }
+
+    fn at(&self, distance: f64) -> f64 {
+        self.widths[self.cuts.partition_point(|cut| *cut < distance)]
     }
 }
 

@@ -86,7 +86,7 @@ impl Predictor {
                 nodes.push(prediction);
             }
         }
-        Predictions { nodes, index, usage: usage(snapshot), per_request: per_request(snapshot) }
+        Predictions { nodes, index, services, usage: usage(snapshot), per_request: per_request(snapshot) }
     }
 
     fn node(&self, node: &NodeWindow, services: &Arc<Services>) -> Option<NodePrediction> {
@@ -94,9 +94,9 @@ impl Predictor {
         let power = self.power_table(node, &features);
         let latency = self.artifact.p95.as_ref().map(|model| {
             let trust = model.trust(&node.node, &features);
-            let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u), trust));
+            let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u), trust).clamp(-40.0, 40.0).exp());
             table.rising();
-            (table, model.margin as f32)
+            LatencyTable { table, margin: model.margin.min(20.0).exp() as f32 }
         });
         (power.is_some() || latency.is_some()).then(|| NodePrediction {
             utilisation: features.utilisation(),
@@ -130,18 +130,31 @@ impl Predictor {
         let mut known = HashMap::new();
         for service in model.services.keys() {
             let rate = rates.get(service).map_or(0.0, |(sum, count)| sum / count);
-            known.insert(service.clone(), model.service_part(Some(service), rate));
+            known
+                .insert(service.clone(), ServiceTime(model.service_part(Some(service), rate).clamp(-40.0, 40.0).exp()));
         }
-        let typical = crate::score::mean(known.values().copied());
+        let typical = crate::score::mean(known.values().map(|own| own.0.ln())).map(|ln| ServiceTime(ln.exp()));
         Services { known, typical }
     }
 }
 
-/// The part of latency that is the service's own, logarithms of milliseconds.
+/// The part of latency that is the service's own; a node multiplies it. Units: milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServiceTime(f64);
+
 #[derive(Debug, Default)]
 struct Services {
-    known: HashMap<ServiceName, f64>,
-    typical: Option<f64>,
+    known: HashMap<ServiceName, ServiceTime>,
+    typical: Option<ServiceTime>,
+}
+
+impl Services {
+    fn time(&self, service: Option<&ServiceName>) -> Option<ServiceTime> {
+        match service {
+            Some(service) => self.known.get(service).copied(),
+            None => self.typical,
+        }
+    }
 }
 
 /// What such pods really use: measured use of each workload per pod.
@@ -183,6 +196,7 @@ fn workload_of(service: &ServiceName) -> WorkloadName {
 pub struct Predictions {
     nodes: Vec<NodePrediction>,
     index: HashMap<NodeName, usize>,
+    services: Arc<Services>,
     usage: HashMap<WorkloadName, Millicores>,
     per_request: HashMap<ServiceName, f64>,
 }
@@ -192,6 +206,14 @@ impl Predictions {
     #[must_use]
     pub fn node(&self, node: &NodeName) -> Option<&NodePrediction> {
         self.index.get(node).map(|at| &self.nodes[*at])
+    }
+
+    /// Gives a service's own part of latency, to be looked up once for all nodes ([`NodePrediction::p95_of`]).
+    ///
+    /// Without a service it is that of a typical one; `None` for a service that the model has never seen.
+    #[must_use]
+    pub fn service_time(&self, service: Option<&ServiceName>) -> Option<ServiceTime> {
+        self.services.time(service)
     }
 
     /// Walks all of them, in the order of the snapshot.
@@ -224,7 +246,7 @@ pub struct NodePrediction {
     utilisation: f64,
     capacity_millicores: f64,
     power: Option<PowerTable>,
-    latency: Option<(Table, f32)>,
+    latency: Option<LatencyTable>,
     services: Arc<Services>,
 }
 
@@ -238,6 +260,14 @@ struct PowerTable {
     /// The same as a share of the difference.
     relative: f32,
     layer: Layer,
+}
+
+#[derive(Clone, Debug)]
+struct LatencyTable {
+    /// What a service's own time is multiplied by.
+    table: Table,
+    /// Upper over middle, and middle over lower bound of the interval.
+    margin: f32,
 }
 
 impl NodePrediction {
@@ -271,15 +301,17 @@ impl NodePrediction {
     /// Without a service it is that of a typical one; `None` for a service that the model has never seen.
     #[must_use]
     pub fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
-        let (table, margin) = self.latency.as_ref()?;
-        let own = match service {
-            Some(service) => *self.services.known.get(service)?,
-            None => self.services.typical?,
-        };
-        let mid = own + table.at(self.utilisation(extra)?);
-        let ms = |ln: f64| Milliseconds::new(ln.min(40.0).exp());
+        self.p95_of(self.services.time(service)?, extra)
+    }
+
+    /// Gives the same for a service of which the own part is known ([`Predictions::service_time`]).
+    #[must_use]
+    pub fn p95_of(&self, service: ServiceTime, extra: Millicores) -> Option<Interval<Milliseconds>> {
+        let LatencyTable { table, margin } = self.latency.as_ref()?;
+        let mid = service.0 * table.at(self.utilisation(extra)?);
         let margin = f64::from(*margin);
-        Some(Interval { low: ms(mid - margin)?, mid: ms(mid)?, high: ms(mid + margin)? })
+        let ms = Milliseconds::new;
+        Some(Interval { low: ms(mid / margin)?, mid: ms(mid)?, high: ms(mid * margin)? })
     }
 
     /// Gives the layer that its power comes from; `None` without a prediction of power.

@@ -3,7 +3,7 @@
 //! It is here to show exactly that: allocation alone does not explain the tail, and a low p99 is censored.
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore, group_folds};
+use super::{Fitted, Guess, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -45,5 +45,5 @@ fn fit<'a>(rows: &'a [Vec<f64>], ms: &[f64], seen: &[usize]) -> Result<Fitted<'a
     };
     let down = vec![Monotone::Down; rows.first().map_or(0, Vec::len)];
     let blend = Blend::fit(&x, &y, &down, &BlendOptions { bags: 1, boost, forest: None })?;
-    Ok(Box::new(move |row| blend.at(&rows[row]).exp()))
+    Ok(Box::new(move |row| Guess { value: blend.at(&rows[row]).exp(), distance: 0.0 }))
 }

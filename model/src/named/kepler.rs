@@ -8,7 +8,7 @@
 use ndarray::Array2;
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Task, TaskScore, group_folds};
+use super::{Fitted, Guess, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -90,7 +90,8 @@ fn fit<'a>(raw: &'a [Vec<f64>], rows: &'a [Vec<f64>], watts: &[f64], seen: &[usi
     Ok(Box::new(move |row| {
         let run = Support::run(&usual[(row + 1).saturating_sub(RUN)..=row]);
         let trust = run * support.trust(&similar(&raw[row], &rows[row]));
-        (trust * trees.at(&rows[row]) + (1.0 - trust) * linear.at(&raw[row]).max(1.0).ln()).exp()
+        let ln = trust * trees.at(&rows[row]) + (1.0 - trust) * linear.at(&raw[row]).max(1.0).ln();
+        Guess { value: ln.exp(), distance: support.distance(&similar(&raw[row], &rows[row])) }
     }))
 }
 

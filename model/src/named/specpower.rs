@@ -8,7 +8,7 @@ mod kriging;
 mod machine;
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Fold, Task, TaskScore, forward_folds, group_folds};
+use super::{Fitted, Fold, Guess, Task, TaskScore, forward_folds, group_folds};
 use crate::Error;
 use crate::boost::BoostOptions;
 use crate::csv::Csv;
@@ -112,7 +112,11 @@ fn fit_watts(machines: &[Machine], seen: &[usize], split: &str) -> Result<Fitted
             rising((0..LEVELS).map(level).collect())
         })
         .collect();
-    Ok(Box::new(move |row| curves[row / LEVELS][row % LEVELS].exp()))
+    let none = |_: &Machine| Vec::new();
+    let apart =
+        |at: usize| machine::nearest(machines, &known, at, &Machine::place, &none).last().copied().unwrap_or(0.0);
+    let apart: Vec<f64> = (0..machines.len()).map(apart).collect();
+    Ok(Box::new(move |row| Guess { value: curves[row / LEVELS][row % LEVELS].exp(), distance: apart[row / LEVELS] }))
 }
 
 /// What is taken off the logarithm of every row before trees: design power; and, for machines of the future, half of
@@ -231,6 +235,8 @@ fn fit_shape(machines: &[Machine], seen: &[usize]) -> Result<Fitted<'static>, Er
     let ends: Vec<(f64, f64)> = machines.iter().map(|machine| (machine.watts[0], machine.watts[LEVELS - 1])).collect();
     Ok(Box::new(move |at| {
         let (idle, full) = ends[at / INNER];
-        idle * (full / idle).powf(blend.at(&row(at)).clamp(0.0, 1.0))
+        let cells = row(at);
+        let distance = cells.last().copied().unwrap_or(0.0);
+        Guess { value: idle * (full / idle).powf(blend.at(&cells).clamp(0.0, 1.0)), distance }
     }))
 }
