@@ -4,10 +4,15 @@ use crate::settings::MeshSettings;
 
 /// Completes a short name with the namespace of the resource that uses it, as Istio does; names with a dot stay.
 pub(crate) fn complete(host: &str, namespace: &str, settings: &MeshSettings) -> String {
-    if host.is_empty() || host.contains(['.', '*', ':']) {
-        return host.to_lowercase();
+    let mut full = String::with_capacity(host.len() + namespace.len() + settings.domain.len() + 6);
+    full.push_str(host);
+    full.make_ascii_lowercase();
+    if !host.is_empty() && !host.bytes().any(|byte| matches!(byte, b'.' | b'*' | b':')) {
+        for part in [".", namespace, ".svc.", &settings.domain] {
+            full.push_str(part);
+        }
     }
-    format!("{}.{namespace}.svc.{}", host.to_lowercase(), settings.domain)
+    full
 }
 
 /// Says whether a host, which may itself be a wildcard, lies within a pattern such as `*.example.com`.

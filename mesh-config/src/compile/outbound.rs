@@ -1,6 +1,6 @@
 //! Requests that leave a workload, by port and host.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use wattle_contract::route::{DomainMatch, PortRoutes, Protocol, Route, VirtualHost};
 
@@ -19,7 +19,7 @@ const HTTP_PORT: u16 = 80;
 struct Gathered {
     protocols: BTreeSet<u8>,
     hosts: Vec<VirtualHost>,
-    taken: BTreeSet<DomainMatch>,
+    taken: HashSet<DomainMatch>,
     l4: Vec<wattle_contract::route::L4Route>,
 }
 

@@ -1,5 +1,6 @@
 //! Retries, with Istio's default policy where nothing is said.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use wattle_contract::route::{RetryOn, RetryPolicy};
@@ -8,6 +9,7 @@ use crate::kinds::virtual_service::HttpRetry;
 
 /// What Istio retries when `retryOn` is absent.
 pub(crate) const DEFAULT_RETRY_ON: &str = "connect-failure,refused-stream,unavailable,cancelled";
+static DEFAULT: LazyLock<RetryOn> = LazyLock::new(|| retry_on(DEFAULT_RETRY_ON).0);
 /// Tries after the first when `retries` is absent.
 const DEFAULT_ATTEMPTS: u32 = 2;
 /// First pause, of Envoy.
@@ -19,7 +21,7 @@ pub(super) fn policy(retries: Option<&HttpRetry>) -> Option<RetryPolicy> {
         return Some(RetryPolicy {
             attempts: DEFAULT_ATTEMPTS,
             per_try_timeout: None,
-            on: retry_on(DEFAULT_RETRY_ON).0,
+            on: DEFAULT.clone(),
             backoff: DEFAULT_BACKOFF,
             ignore_previous_hosts: true,
             remote_localities: false,
@@ -30,7 +32,7 @@ pub(super) fn policy(retries: Option<&HttpRetry>) -> Option<RetryPolicy> {
     Some(RetryPolicy {
         attempts,
         per_try_timeout: retries.per_try_timeout.map(|time| time.0).filter(|time| !time.is_zero()),
-        on: retry_on(words).0,
+        on: if words == DEFAULT_RETRY_ON { DEFAULT.clone() } else { retry_on(words).0 },
         backoff: retries.backoff.map(|time| time.0).filter(|time| !time.is_zero()).unwrap_or(DEFAULT_BACKOFF),
         ignore_previous_hosts: retries.retry_ignore_previous_hosts.unwrap_or(true),
         remote_localities: retries.retry_remote_localities.unwrap_or(false),

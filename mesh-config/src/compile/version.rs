@@ -26,9 +26,7 @@ struct Feed {
 impl Feed {
     fn mix(&mut self, word: u64) {
         let fold = |lane: u64, word: u64, factor: u64| {
-            let product = u128::from(lane ^ word) * u128::from(factor);
-            let low = u64::try_from(product & u128::from(u64::MAX)).unwrap_or_default();
-            let high = u64::try_from(product >> 64).unwrap_or_default();
+            let (low, high) = (lane ^ word).carrying_mul(factor, 0);
             low ^ high
         };
         // The rotations keep a lane that a word turns to zero from staying there.
@@ -38,9 +36,13 @@ impl Feed {
 
     fn put(&mut self, sort: u8, bytes: &[u8]) {
         self.mix(u64::from(sort) | (bytes.len() as u64) << 8);
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word[..rest.len()].copy_from_slice(rest);
             self.mix(u64::from_le_bytes(word));
         }
     }

@@ -204,7 +204,8 @@ fn precedence(rule: &Rule) -> impl Ord + use<> {
         Some((Some(exact), ..)) => (3, exact.len()),
         Some((_, Some(prefix), _)) => (2, prefix.len()),
         Some((.., Some(regex))) => (1, regex.len()),
-        _ => (0, 0),
+        // Without a path it is the prefix `/`, as the API server fills it in.
+        _ => (2, 1),
     };
     (0, Reverse((rank, length)), Reverse((one.method.is_some(), one.headers.len(), one.query_params.len())))
 }
