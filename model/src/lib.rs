@@ -21,6 +21,7 @@ pub mod drift;
 mod error;
 pub mod evaluate;
 pub mod features;
+pub mod import;
 pub mod latency;
 pub mod linear;
 pub mod named;
