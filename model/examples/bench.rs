@@ -2,7 +2,7 @@
 //!
 //! `bench lookups` prints the milliseconds that one thread needs for 5,000 nodes x 4 look-ups (power and p95, before and
 //! after a pod), the median of 200 rounds, and the milliseconds that compiling the tables took.
-//! `bench task DATASET SPLIT DIRECTORY` scores one published task.
+//! `bench task DATASET SPLIT DIRECTORY` scores one published task, `bench card DIRECTORY` all of them as a page.
 //! `bench fit FILE ROWS COLUMNS` reads ROWS x COLUMNS, then ROWS little-endian doubles, runs the whole pipeline on the
 //! first 100,000 rows (ridge on nine tenths, trees on what it leaves, the tenth sets the intervals) and prints the R2 and
 //! the coverage in percent on the rest.
@@ -20,13 +20,14 @@ use wattle_contract::{
 use wattle_model::boost::{BoostOptions, Boosted, Targets};
 use wattle_model::features::Monotone;
 use wattle_model::linear::ridge;
-use wattle_model::{COVERAGE, Dataset, Predictor, TrainOptions, named, score, train};
+use wattle_model::{COVERAGE, Dataset, Predictor, TrainOptions, named, report, score, train};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["fit", file, rows, columns] => fit(file, rows.parse().unwrap_or(0), columns.parse().unwrap_or(0)),
+        ["card", directory] => card(directory),
         ["lookups"] => lookups(),
         ["task", dataset, split, directory] => task(dataset, split, directory),
         _ => Err(io::Error::other(
@@ -38,6 +39,18 @@ fn main() -> io::Result<()> {
 fn task(dataset: &str, split: &str, directory: &str) -> io::Result<()> {
     let score = named::bench_task(dataset, split, Path::new(directory)).map_err(io::Error::other)?;
     println!("{}", serde_json::to_string(&score)?);
+    Ok(())
+}
+
+/// Prints the model card: every task.
+fn card(directory: &str) -> io::Result<()> {
+    let mut scores = Vec::new();
+    for (dataset, splits) in named::TASKS {
+        for split in splits {
+            scores.push(named::bench_task(dataset, split, Path::new(directory)).map_err(io::Error::other)?);
+        }
+    }
+    print!("{}", report::card(&scores));
     Ok(())
 }
 

@@ -85,47 +85,21 @@ impl LatencyModel {
         if rows.is_empty() {
             return None;
         }
-        let mut model = Self { terms: DRAWN_TO, rows: rows.len(), ..Self::default() };
-        let mut targets: Vec<f64> = rows.iter().map(|(_, bracket)| bracket.mid).collect();
-        model.base = crate::score::mean(targets.iter().copied()).unwrap_or(0.0);
+        let mut fitting = Fitting::new(&rows);
         for _ in 0..ROUNDS {
-            model.refit(&rows, &targets);
-            for (target, (row, bracket)) in targets.iter_mut().zip(&rows) {
-                *target = moved(*bracket, model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate));
-            }
+            fitting.refit();
+            fitting.move_targets();
         }
-        Some(model)
-    }
+        let Fitting { base, terms, services, nodes, .. } = fitting;
 
-    fn refit(&mut self, rows: &[(&LatencyRow, Bracket)], targets: &[f64]) {
-        let left = |model: &Self| -> Vec<f64> {
-            rows.iter()
-                .zip(targets)
-                .map(|((row, _), target)| target - model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate))
-                .collect()
-        };
-        let mut x = Array2::ones((rows.len(), TERMS + 1));
-        for (mut line, (row, _)) in x.rows_mut().into_iter().zip(rows) {
-            for (cell, value) in line.iter_mut().skip(1).zip(terms_of(&row.features, row.rate)) {
-                *cell = value;
-            }
-        }
-        let y: Vec<f64> = left(self)
-            .iter()
-            .zip(x.rows())
-            .map(|(left, line)| {
-                left + self.base + line.iter().skip(1).zip(self.terms).map(|(value, c)| value * c).sum::<f64>()
-            })
-            .collect();
-        let mut terms = vec![Term { prior: self.base, pull: 1e-3, free: true }];
-        terms.extend(DRAWN_TO.map(|prior| Term { prior, pull: 0.5, free: false }));
-        let fitted = bounded(x.view(), &y, &terms);
-        self.base = fitted[0];
-        self.terms.copy_from_slice(&fitted[1..]);
-        let service_left = left(self);
-        shift(&mut self.services, rows.iter().map(|(row, _)| &row.service).zip(&service_left), 1.0);
-        let node_left = left(self);
-        shift(&mut self.nodes, rows.iter().map(|(row, _)| &row.node).zip(&node_left), 5.0);
+        Some(Self {
+            base,
+            services: services.names.iter().map(|name| (*name).clone()).zip(services.offsets).collect(),
+            nodes: nodes.names.iter().map(|name| (*name).clone()).zip(nodes.offsets).collect(),
+            terms,
+            rows: rows.len(),
+            ..Self::default()
+        })
     }
 
     /// Gives the part of the node: queue, slowness, its offset, and trees as far as they are to be trusted.
@@ -181,19 +155,97 @@ pub(crate) fn moved(bracket: Bracket, predicted: f64) -> f64 {
     INTERPOLATED * bracket.mid + (1.0 - INTERPOLATED) * predicted.clamp(bracket.low, bracket.high)
 }
 
-/// Moves every group's offset by the mean of what is left in it, shrunk as if `pull` rows had nothing left.
-fn shift<'a, K: Clone + Ord + 'a>(
-    offsets: &mut BTreeMap<K, f64>,
-    left: impl Iterator<Item = (&'a K, &'a f64)>,
-    pull: f64,
-) {
-    let mut sums: BTreeMap<&K, (f64, f64)> = BTreeMap::new();
-    for (group, left) in left {
-        let entry = sums.entry(group).or_default();
-        *entry = (entry.0 + left, entry.1 + 1.0);
+/// Offsets of groups, and which group each row is of.
+struct Groups<'a, K> {
+    names: Vec<&'a K>,
+    of: Vec<usize>,
+    offsets: Vec<f64>,
+}
+
+impl<'a, K: Ord> Groups<'a, K> {
+    fn new(keys: impl Iterator<Item = &'a K> + Clone) -> Self {
+        let mut names: Vec<&K> = keys.clone().collect();
+        names.sort_unstable();
+        names.dedup();
+        let of = keys.map(|key| names.binary_search(&key).unwrap_or(0)).collect();
+        Self { offsets: vec![0.0; names.len()], of, names }
     }
-    for (group, (sum, count)) in sums {
-        let offset = offsets.entry(group.clone()).or_default();
-        *offset = (sum + count * *offset) / (count + pull);
+
+    fn at(&self, row: usize) -> f64 {
+        self.offsets[self.of[row]]
+    }
+
+    /// Moves every offset by the mean of what is left in its group, shrunk as if `pull` rows had nothing left.
+    fn shift(&mut self, left: &[f64], pull: f64) {
+        let mut sums = vec![(0.0, 0.0); self.offsets.len()];
+        for (group, left) in self.of.iter().zip(left) {
+            sums[*group] = (sums[*group].0 + left, sums[*group].1 + 1.0);
+        }
+        for (offset, (sum, count)) in self.offsets.iter_mut().zip(sums) {
+            *offset = (sum + count * *offset) / (count + pull);
+        }
+    }
+}
+
+/// A fit under way: coefficients and offsets in turn, until both agree.
+struct Fitting<'a> {
+    x: Array2<f64>,
+    brackets: Vec<Bracket>,
+    targets: Vec<f64>,
+    services: Groups<'a, ServiceName>,
+    nodes: Groups<'a, NodeName>,
+    base: f64,
+    terms: [f64; TERMS],
+}
+
+impl<'a> Fitting<'a> {
+    fn new(rows: &[(&'a LatencyRow, Bracket)]) -> Self {
+        let mut x = Array2::ones((rows.len(), TERMS + 1));
+        for (mut line, (row, _)) in x.rows_mut().into_iter().zip(rows) {
+            for (cell, value) in line.iter_mut().skip(1).zip(terms_of(&row.features, row.rate)) {
+                *cell = value;
+            }
+        }
+        let brackets: Vec<Bracket> = rows.iter().map(|(_, bracket)| *bracket).collect();
+        let targets: Vec<f64> = brackets.iter().map(|bracket| bracket.mid).collect();
+        Self {
+            x,
+            services: Groups::new(rows.iter().map(|(row, _)| &row.service)),
+            nodes: Groups::new(rows.iter().map(|(row, _)| &row.node)),
+            base: crate::score::mean(targets.iter().copied()).unwrap_or(0.0),
+            terms: DRAWN_TO,
+            brackets,
+            targets,
+        }
+    }
+
+    fn line(&self, row: usize) -> f64 {
+        self.base + self.x.row(row).iter().skip(1).zip(self.terms).map(|(value, c)| value * c).sum::<f64>()
+    }
+
+    fn left(&self) -> Vec<f64> {
+        let left = |(row, target): (usize, &f64)| target - self.line(row) - self.services.at(row) - self.nodes.at(row);
+        self.targets.iter().enumerate().map(left).collect()
+    }
+
+    fn refit(&mut self) {
+        let offset = |(row, target): (usize, &f64)| target - self.services.at(row) - self.nodes.at(row);
+        let y: Vec<f64> = self.targets.iter().enumerate().map(offset).collect();
+        let mut terms = vec![Term { prior: self.base, pull: 1e-3, free: true }];
+        terms.extend(DRAWN_TO.map(|prior| Term { prior, pull: 0.5, free: false }));
+        let fitted = bounded(self.x.view(), &y, &terms);
+        self.base = fitted[0];
+        self.terms.copy_from_slice(&fitted[1..]);
+        let left = self.left();
+        self.services.shift(&left, 1.0);
+        let left = self.left();
+        self.nodes.shift(&left, 5.0);
+    }
+
+    fn move_targets(&mut self) {
+        for row in 0..self.targets.len() {
+            let predicted = self.line(row) + self.services.at(row) + self.nodes.at(row);
+            self.targets[row] = moved(self.brackets[row], predicted);
+        }
     }
 }

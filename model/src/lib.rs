@@ -28,6 +28,7 @@ pub mod named;
 pub mod power;
 mod predict;
 pub mod prior;
+pub mod report;
 pub mod residual;
 pub mod score;
 pub mod support;

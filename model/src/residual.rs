@@ -13,6 +13,8 @@ use crate::support::Support;
 
 /// Fewest rows that trees are grown on.
 pub const LEAST_ROWS: usize = 60;
+/// Training rows that new ones are compared with: enough for six columns, and 15 kB.
+const KEPT: usize = 600;
 /// Rows in a row (in time) that are not compared with each other.
 const BLOCK: usize = 30;
 
@@ -42,7 +44,7 @@ impl Residual {
             (0..NODE_COLUMNS).filter(|c| x.column(*c).iter().all(|value| value.is_finite())).collect();
         let known: Vec<Vec<f64>> = rows.iter().map(|row| columns.iter().map(|c| row.values()[*c]).collect()).collect();
         let blocks: Vec<usize> = (0..rows.len()).map(|at| at / BLOCK).collect();
-        Ok(Some(Self { trees, support: Support::fit(&known, &blocks), columns }))
+        Ok(Some(Self { trees, support: Support::fit(&known, &blocks, KEPT), columns }))
     }
 
     /// Gives how far the trees are to be trusted for a node as it was measured. Range: 0..=1.

@@ -13,8 +13,6 @@ use serde::{Deserialize, Serialize};
 use crate::score::quantile;
 
 const NEIGHBOURS: usize = 20;
-/// Most training rows that are kept: 2,000 rows of 8 columns are 64 kB.
-const KEPT: usize = 2000;
 /// Share of a run beyond `near` up to which trees are trusted, and from which they are not at all. With one in twenty
 /// expected, a run of twenty has more than two with probability 0.08 and more than five with 0.0003.
 const USUAL: f64 = 0.10;
@@ -31,18 +29,18 @@ pub struct Support {
 }
 
 impl Support {
-    /// Remembers rows, evenly thinned; columns must be finite, constant ones do not count.
+    /// Remembers at most `most` rows, evenly thinned; columns must be finite, constant ones do not count.
     ///
     /// Shape: `groups` names for each row the rows that it is not to be compared with.
     #[must_use]
-    pub fn fit(rows: &[Vec<f64>], groups: &[usize]) -> Self {
+    pub fn fit(rows: &[Vec<f64>], groups: &[usize], most: usize) -> Self {
         let columns = rows.first().map_or(0, Vec::len);
         let count = rows.len().max(1) as f64;
         let centre: Vec<f64> = (0..columns).map(|c| rows.iter().map(|row| row[c]).sum::<f64>() / count).collect();
         let width: Vec<f64> = (0..columns)
             .map(|c| (rows.iter().map(|row| (row[c] - centre[c]).powi(2)).sum::<f64>() / count).sqrt())
             .collect();
-        let step = rows.len().div_ceil(KEPT).max(1);
+        let step = rows.len().div_ceil(most.max(1)).max(1);
         let mut support = Self { centre, width, ..Self::default() };
         let kept: Vec<usize> = (0..rows.len()).step_by(step).collect();
         support.rows = kept.iter().map(|at| support.standard(&rows[*at]).iter().map(|v| *v as f32).collect()).collect();
@@ -122,13 +120,13 @@ mod tests {
         let rows: Vec<Vec<f64>> = (0..100).map(|at| vec![f64::from(at % 10), f64::from(at / 10), 7.0]).collect();
         let groups: Vec<usize> = (0..100).map(|at| at / 20).collect();
 
-        let support = Support::fit(&rows, &groups);
+        let support = Support::fit(&rows, &groups, 100);
 
         assert_eq!(support.trust(&[4.5, 4.5, 7.0]), 1.0);
         assert!(support.is_usual(&[4.5, 4.5, 7.0]));
         assert_eq!(support.trust(&[40.0, 4.5, 7.0]), 0.0);
         assert_eq!(support.trust(&[f64::NAN, 4.5, 7.0]), 0.0);
-        assert_eq!(Support::fit(&[], &[]).trust(&[]), 0.0);
+        assert_eq!(Support::fit(&[], &[], 100).trust(&[]), 0.0);
     }
 
     #[test]

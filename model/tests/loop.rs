@@ -211,3 +211,15 @@ fn a_file_that_does_not_fit_is_refused_whole() {
     nan.power.as_mut().expect("power").margin = f64::NAN;
     assert!(Artifact::from_bytes(&nan.to_bytes().expect("bytes")).is_err());
 }
+
+#[test]
+fn the_report_is_one_page_that_loads_nothing() {
+    let data = Dataset::from_windows(&windows(60));
+    let artifact = train(&data, &TrainOptions::default(), &mut |_| ()).expect("a model").artifact;
+
+    let page = wattle_model::report::html(&artifact, &data.split(0.25).1, &data).expect("a page");
+
+    assert_eq!(page.matches("<svg").count(), 6);
+    assert!(!page.contains("http") && !page.contains("NaN") && page.ends_with("</html>"));
+    assert!(wattle_model::report::show(&artifact).contains("node-1"));
+}

@@ -85,7 +85,8 @@ fn fit<'a>(raw: &'a [Vec<f64>], rows: &'a [Vec<f64>], watts: &[f64], seen: &[usi
     let columns = rows.first().map_or(0, Vec::len);
     let trees = Blend::fit(&x, &y, &vec![Monotone::Free; columns], &BlendOptions { bags: 3, boost, forest: None })?;
     let blocks: Vec<usize> = seen.iter().map(|row| row / BLOCK).collect();
-    let support = Support::fit(&seen.iter().map(|row| similar(&raw[*row], &rows[*row])).collect::<Vec<_>>(), &blocks);
+    let support =
+        Support::fit(&seen.iter().map(|row| similar(&raw[*row], &rows[*row])).collect::<Vec<_>>(), &blocks, 2000);
     let usual: Vec<bool> = raw.iter().zip(rows).map(|(raw, row)| support.is_usual(&similar(raw, row))).collect();
     Ok(Box::new(move |row| {
         let run = Support::run(&usual[(row + 1).saturating_sub(RUN)..=row]);
