@@ -146,3 +146,25 @@ fn every_command_of_the_readme_is_executed_somewhere() {
         assert!(executed.iter().any(|(start, _)| command.starts_with(start)), "nobody executes: {command}");
     }
 }
+
+#[test]
+fn documents_name_files_that_are_there() {
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|d| root().join(d)).into();
+    documents
+        .extend(std::fs::read_dir(root().join("docs")).expect("docs").filter_map(|entry| Some(entry.ok()?.path())));
+    for document in documents.iter().filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = std::fs::read_to_string(document).expect("text");
+        let about = document.display();
+        let folder = document.parent().expect("a folder");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            let elsewhere = target.starts_with("http") || path.is_empty();
+            assert!(elsewhere || folder.join(path).exists(), "{about} links to {target}, which is not there");
+        }
+        for code in text.split('`').skip(1).step_by(2) {
+            let is_source = code.ends_with(".rs") && code.contains('/') && !code.contains([' ', '*', '{']);
+            assert!(!is_source || root().join(code).exists(), "{about} names {code}, which is not there");
+        }
+    }
+}
