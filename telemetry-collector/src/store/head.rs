@@ -28,6 +28,8 @@ pub(crate) struct Series {
     pub(crate) newest: i64,
     /// Every sample journalled up to here is in a chunk; zero when there is none.
     pub(crate) cut_seq: i64,
+    /// Newest time that a sample in a chunk other than the kept one may have.
+    pub(crate) cut_to: i64,
 }
 
 /// What an appended sample meets.
@@ -44,8 +46,15 @@ pub(crate) enum Fit {
 }
 
 impl Series {
-    pub(crate) fn new(id: i64, labels: Labels, cut_seq: i64) -> Self {
-        Self { id, labels, kept: Arc::default(), open: Vec::new(), open_seq: 0, opened: 0, newest: i64::MIN, cut_seq }
+    /// A series without samples.
+    pub(crate) fn new(id: i64, labels: Labels) -> Self {
+        Self::stored(id, labels, 0, i64::MIN)
+    }
+
+    /// A series whose samples up to the journal number `cut_seq` are in chunks, none of them newer than `cut_to`.
+    pub(crate) fn stored(id: i64, labels: Labels, cut_seq: i64, cut_to: i64) -> Self {
+        let (kept, open) = (Arc::default(), Vec::new());
+        Self { id, labels, kept, open, open_seq: 0, opened: 0, newest: i64::MIN, cut_seq, cut_to }
     }
 
     pub(crate) fn fit(&self, (time, value): Point) -> Fit {
@@ -75,6 +84,13 @@ impl Series {
         }
     }
 
+    /// Notes that the open samples are in a chunk now, with all that was journalled up to `cut_seq`.
+    pub(crate) fn cut(&mut self, cut_seq: i64) {
+        self.cut_to = self.kept.last().map_or(self.cut_to, |newest| newest.0.max(self.cut_to));
+        self.kept = Arc::new(std::mem::take(&mut self.open));
+        self.cut_seq = cut_seq;
+    }
+
     /// Gives the points in memory between two times, both included, in order.
     pub(crate) fn between(&self, start: i64, end: i64) -> Vec<Point> {
         let part = |points: &[Point]| -> std::ops::Range<usize> {
@@ -90,9 +106,11 @@ impl Series {
         points
     }
 
-    /// Tells whether older samples than those in memory may be in chunks.
-    pub(crate) fn reaches_into_chunks(&self, start: i64) -> bool {
-        self.cut_seq > 0 && self.kept.first().is_none_or(|oldest| oldest.0 > start)
+    /// Tells whether samples from `start` on may be in chunks that are not in memory.
+    ///
+    /// The oldest kept sample does not tell: one that came late lies before samples of the chunk before.
+    pub(crate) const fn reaches_into_chunks(&self, start: i64) -> bool {
+        self.cut_seq > 0 && start <= self.cut_to
     }
 }
 

@@ -32,10 +32,14 @@ impl Store {
     }
 
     /// Drops those of the series that have no chunk left; gives which.
-    pub(crate) async fn drop_series(&self, series: &[i64]) -> Result<HashSet<i64>, Error> {
+    pub(crate) async fn drop_series(&self, series: &HashSet<i64>) -> Result<HashSet<i64>, Error> {
         let mut gone = HashSet::new();
         on_pool!(self, pool => {
-            for &id in series {
+            // One statement finds them: after a start every series is a candidate.
+            let empty: Vec<i64> = sqlx::query_scalar(
+                "select id from series where not exists (select 1 from chunk where series_id = series.id)",
+            ).fetch_all(pool).await.map_err(Error::store("looking for old series"))?;
+            for id in empty.into_iter().filter(|id| series.contains(id)) {
                 let done = sqlx::query(
                     "delete from series where id = $1 and not exists (select 1 from chunk where series_id = $1)",
                 ).bind(id).execute(pool).await.map_err(Error::store("dropping old series"))?;

@@ -1,6 +1,6 @@
 //! Samples in, samples out: the journal, the head and the chunks as one thing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -21,6 +21,8 @@ const AHEAD_MS: i64 = 600_000;
 const LABELS_BYTES: usize = 64 << 10;
 /// Samples in a chunk: where the codecs of the reference were measured.
 const CHUNK: usize = 120;
+/// Most samples in a chunk: one write request may bring far more of one series than are cut otherwise.
+const LONGEST_CHUNK: usize = 1 << 16;
 /// Chunks of one transaction: keeps the pause that appends see short.
 const CHUNKS_AT_ONCE: usize = 4_000;
 /// After this long, a series that gets no more samples is cut too, so that the journal can be shortened.
@@ -58,7 +60,8 @@ impl Samples {
         let mut last_id = 0;
         for row in store.load_series().await? {
             last_id = row.id;
-            head.insert(Series::new(row.id, row.labels, row.cut_seq));
+            let cut_to = if row.cut_seq > 0 { now.0.saturating_add(AHEAD_MS) } else { i64::MIN };
+            head.insert(Series::stored(row.id, row.labels, row.cut_seq, cut_to));
         }
         let last_seq = store.last_seq().await?;
         let mut dirty = BTreeSet::new();
@@ -66,12 +69,13 @@ impl Samples {
         while let Some((next, entries)) = store.next_journal(seq).await? {
             seq = next;
             for entry in entries {
-                let series = head
-                    .by_id(entry.series)
-                    .ok_or_else(|| Error::row("a journal row", format!("series {} is missing", entry.series)))?;
+                // An id that the journal names is not given again.
+                last_id = last_id.max(entry.series);
+                // Retention may drop a series before the last row that names it.
+                let Some(series) = head.by_id(entry.series) else { continue };
                 if next > series.cut_seq {
                     series.push((entry.time, entry.value), next, now.0);
-                    dirty.insert(entry.time - entry.time.rem_euclid(window_ms));
+                    dirty.insert(window_of(entry.time, window_ms));
                 }
             }
         }
@@ -156,7 +160,7 @@ impl Samples {
         created.sort_by_key(|series| series.0);
         let mut head = self.head.write();
         for (id, labels) in created {
-            head.insert(Series::new(id, labels, 0));
+            head.insert(Series::new(id, labels));
         }
         let mut windows = BTreeSet::new();
         let mut last = None;
@@ -164,7 +168,7 @@ impl Samples {
             if let Some(series) = head.by_id(entry.series) {
                 series.push((entry.time, entry.value), seq, now.0);
             }
-            let window = entry.time - entry.time.rem_euclid(self.window_ms);
+            let window = window_of(entry.time, self.window_ms);
             if last != Some(window) {
                 windows.insert(window);
                 last = Some(window);
@@ -229,14 +233,14 @@ impl Samples {
             let head = self.head.read();
             for series in head.series.iter().filter(|series| !series.open.is_empty()) {
                 if rows.len() < CHUNKS_AT_ONCE && is_due(series, now, due) {
-                    rows.push(ChunkRow {
+                    rows.extend(series.open.chunks(LONGEST_CHUNK).map(|part| ChunkRow {
                         series: series.id,
-                        start: series.open[0].0,
-                        end: series.open[series.open.len() - 1].0,
-                        count: series.open.len() as i64,
-                        body: chunk::encode(&series.open),
+                        start: part[0].0,
+                        end: part[part.len() - 1].0,
+                        count: part.len() as i64,
+                        body: chunk::encode(part),
                         cut_seq: writer.last_seq,
-                    });
+                    }));
                 } else {
                     keep_from = keep_from.min(series.open_seq);
                 }
@@ -247,10 +251,9 @@ impl Samples {
         }
         self.store.write_chunks(&rows, keep_from).await?;
         let mut head = self.head.write();
-        for row in &rows {
-            if let Some(series) = head.by_id(row.series) {
-                series.kept = Arc::new(std::mem::take(&mut series.open));
-                series.cut_seq = row.cut_seq;
+        for parts in rows.chunk_by(|one, next| one.series == next.series) {
+            if let Some(series) = head.by_id(parts[0].series) {
+                series.cut(parts[0].cut_seq);
             }
         }
         Ok(rows.len())
@@ -260,14 +263,15 @@ impl Samples {
     pub(crate) async fn forget(&self, before: Timestamp) -> Result<(), Error> {
         let _writer = self.writer.lock().await;
         self.store.drop_chunks(before).await?;
-        let gone = self.store.drop_series(&self.idle(before)).await?;
+        let idle = self.idle(before);
+        let gone = if idle.is_empty() { HashSet::new() } else { self.store.drop_series(&idle).await? };
         if !gone.is_empty() {
             self.head.write().remove(|series| gone.contains(&series.id));
         }
         Ok(())
     }
 
-    fn idle(&self, before: Timestamp) -> Vec<i64> {
+    fn idle(&self, before: Timestamp) -> HashSet<i64> {
         let head = self.head.read();
         head.series.iter().filter(|s| s.open.is_empty() && s.newest < before.0).map(|s| s.id).collect()
     }
@@ -311,6 +315,11 @@ fn is_due(series: &Series, now: Timestamp, due: Due) -> bool {
     due == Due::All || series.open.len() >= full || now.0.saturating_sub(series.opened) > OPEN_MS
 }
 
+/// Gives the start of the window that a time is in.
+const fn window_of(time: i64, window_ms: i64) -> i64 {
+    time.saturating_sub(time.rem_euclid(window_ms))
+}
+
 fn entry(series: i64, sample: &Sample) -> Entry {
     Entry { series, time: sample.timestamp.0, value: sample.value }
 }
@@ -333,3 +342,6 @@ fn place(head: &Head, sample: &Sample, now: Timestamp) -> Result<(Option<i64>, F
         fit => Ok((Some(series.id), fit)),
     }
 }
+
+#[cfg(test)]
+mod tests;
