@@ -1,6 +1,6 @@
 //! Windows are computed when they close, stored, and published as ClusterSnapshots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +57,15 @@ impl Publisher {
             let snapshot = window::snapshot(version, now(), window, placements);
             this.sender.send_replace(Some(Arc::new(snapshot)));
         }
+        // An orderly end cuts samples into chunks before their window closes: no journal row tells of it any more.
+        if let Some(end) = this.intake.store.newest_cut().await? {
+            let oldest = now().minus(LOOK_BACK).0.max(this.newest.saturating_add(1));
+            let mut start = oldest - oldest.rem_euclid(this.length());
+            while start <= end.min(now().0) {
+                this.intake.samples.mark_dirty(start);
+                start += this.length();
+            }
+        }
         Ok(this)
     }
 
@@ -78,18 +87,12 @@ impl Publisher {
 
     /// Computes every window that is closed and has new samples.
     async fn publish(&mut self, now: Timestamp) -> Result<(), Error> {
-        let length = self.length();
-        let mut due = self.intake.samples.take_dirty(now.minus(self.config.window_lag));
-        due.retain(|&start| start >= now.minus(LOOK_BACK).0);
-        let mut at = 0;
-        while let Some(&start) = due.get(at) {
-            at += 1;
-            // Late samples are also what the growth of the next window starts from.
-            if start < self.newest && !due.contains(&(start + length)) {
-                due.insert(at, start + length);
-            }
+        let mut dirty = self.intake.samples.take_dirty(now.minus(self.config.window_lag));
+        dirty.retain(|&start| start >= now.minus(LOOK_BACK).0);
+        let due = with_reach(&dirty, self.newest, self.length());
+        for (at, &start) in due.iter().enumerate() {
             if let Err(error) = self.publish_one(start).await {
-                due[at - 1..].iter().for_each(|&start| self.intake.samples.mark_dirty(start));
+                due[at..].iter().for_each(|&start| self.intake.samples.mark_dirty(start));
                 return Err(error);
             }
         }
@@ -145,8 +148,39 @@ impl Publisher {
     }
 }
 
+/// Adds the windows that read samples of those given: late samples are also what later growth starts from.
+fn with_reach(dirty: &[i64], newest: i64, length: i64) -> Vec<i64> {
+    let mut due: BTreeSet<i64> = dirty.iter().copied().collect();
+    for &start in dirty {
+        let (mut later, beyond) = (start + length, start + length + Inputs::reach(length));
+        while later <= newest && later < beyond {
+            due.insert(later);
+            later += length;
+        }
+    }
+    due.into_iter().collect()
+}
+
 /// Tells whether a window read back is the one just computed: JSON may lose the last bit of a number.
 fn is_same(stored: &Window, computed: &Window) -> bool {
     let text = serde_json::to_string(computed).unwrap_or_default();
     serde_json::from_str::<Window>(&text).is_ok_and(|computed| computed == *stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_samples_touch_the_windows_that_reach_back_to_them_and_no_more() {
+        let seconds = |starts: &[i64]| starts.iter().map(|start| start * 1_000).collect::<Vec<_>>();
+
+        assert_eq!(with_reach(&seconds(&[300]), 300_000, 15_000), seconds(&[300]));
+        assert_eq!(with_reach(&seconds(&[300]), 330_000, 15_000), seconds(&[300, 315, 330]));
+        assert_eq!(with_reach(&seconds(&[300]), 900_000, 15_000), seconds(&[300, 315, 330, 345, 360]));
+        assert_eq!(
+            with_reach(&seconds(&[300, 330, 915]), 900_000, 15_000),
+            seconds(&[300, 315, 330, 345, 360, 375, 390, 915])
+        );
+    }
 }

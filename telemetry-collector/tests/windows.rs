@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{start, stores, until, write};
 use wattle_collector::Config;
 use wattle_contract::{Timestamp, Window};
@@ -67,5 +69,28 @@ async fn the_order_of_arrival_does_not_matter() {
         assert_eq!(windows(&again, first).await, expected);
         again.stop().await;
         ordered.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_window_of_an_orderly_end_is_computed_after_the_next_start() {
+    for store in stores::each().await {
+        let config = |lag| Config {
+            store_url: store.url.clone(),
+            window: Duration::from_secs(1),
+            window_lag: Duration::from_secs(lag),
+            ..Config::default()
+        };
+        let first = common::now_ms() / 1_000 * 1_000;
+        let running = start(config(60)).await;
+        let series = [("__name__", "kepler_node_cpu_joules_total"), ("node_name", "n1"), ("zone", "package")];
+        write(&running.api, &[(series.to_vec(), vec![(first, 1.0), (first + 1, 2.0)])]).await;
+        running.stop().await;
+
+        let again = start(config(0)).await;
+
+        let computed = until("the window", async || windows(&again, first).await.into_iter().next()).await;
+        assert_eq!(computed.nodes[0].energy_joules.map(|energy| energy.get()), Some(1.0));
+        again.stop().await;
     }
 }

@@ -148,6 +148,14 @@ impl Store {
         .map_err(Error::store("reading chunks"))
     }
 
+    /// Gives the time of the newest sample that is in a chunk.
+    pub(crate) async fn newest_cut(&self) -> Result<Option<i64>, Error> {
+        on_pool!(self, pool => {
+            sqlx::query_scalar("select max(end_ms) from chunk").fetch_one(pool).await
+                .map_err(Error::store("reading the newest chunk"))
+        })
+    }
+
     /// Counts what is in the store.
     ///
     /// Errors: the store cannot be read.
