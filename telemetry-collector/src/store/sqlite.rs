@@ -19,6 +19,9 @@ use crate::Error;
 /// SQLITE_CORRUPT and SQLITE_NOTADB of <https://www.sqlite.org/rescode.html>.
 const CORRUPT_CODES: [&str; 2] = ["11", "26"];
 
+/// A file of up to this many bytes is checked whole when it is opened, which takes well under a second.
+const CHECKED_WHOLE: u64 = 64 << 20;
+
 /// Tells whether the driver says that the file is damaged or no database at all.
 pub(super) fn is_corrupt(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| CORRUPT_CODES.contains(&code.as_ref()))
@@ -42,13 +45,30 @@ pub(super) async fn connect(path: &str) -> Result<SqlitePool, Error> {
         _ => Error::Open { store: store.clone(), source: Arc::new(source) },
     };
     let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)?;
-    // Reads every page that a structure hangs on; a file that was cut short or overwritten is refused here.
-    let check = sqlx::query("pragma quick_check(1)").fetch_one(&pool).await.map_err(failed)?;
-    let verdict: String = check.try_get(0).map_err(failed)?;
-    if verdict != "ok" {
-        return Err(Error::Corrupt { store, reason: verdict });
+    let size = tokio::fs::metadata(path).await.map_or(0, |file| file.len());
+    match verdict(&pool, size <= CHECKED_WHOLE).await.map_err(failed)? {
+        Some(reason) => Err(Error::Corrupt { store, reason }),
+        None => Ok(pool),
     }
-    Ok(pool)
+}
+
+/// Looks for damage; gives what was found. Whole: every page that a structure hangs on. Otherwise the schema and what
+/// every start reads in full: damage elsewhere is told of by the statement that meets it.
+async fn verdict(pool: &SqlitePool, is_whole: bool) -> Result<Option<String>, sqlx::Error> {
+    let mut checks = vec!["pragma quick_check(1)"];
+    if !is_whole {
+        let tables: Vec<String> =
+            sqlx::query_scalar("select name from sqlite_schema where type = 'table'").fetch_all(pool).await?;
+        checks = vec!["pragma quick_check(_sqlx_migrations)", "pragma quick_check(series)"];
+        checks.retain(|check| tables.iter().any(|table| check.contains(table.as_str())));
+    }
+    for check in checks {
+        let found: String = sqlx::query(check).fetch_one(pool).await?.try_get(0)?;
+        if found != "ok" {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Takes the lock of the one collector that may write: a file beside the database.
@@ -135,4 +155,46 @@ pub(super) async fn chunks(
     .into_iter()
     .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_too_long_to_be_checked_whole_is_refused_where_every_start_reads() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("wattle.db").display().to_string();
+        let pool = connect(&path).await.expect("opens");
+        for statement in [
+            "create table series (id integer primary key, labels text not null unique)",
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000) \
+             insert into series (id, labels) select i, hex(randomblob(50)) from n",
+        ] {
+            sqlx::query(statement).execute(&pool).await.expect("written");
+        }
+        assert_eq!(verdict(&pool, false).await.expect("read"), None);
+        let root: i64 = sqlx::query_scalar("select rootpage from sqlite_schema where name = 'series'")
+            .fetch_one(&pool)
+            .await
+            .expect("read");
+        pool.close().await;
+
+        let mut file = File::options().write(true).open(&path).expect("opens");
+        file.seek(SeekFrom::Start((root.unsigned_abs() - 1) * 4096)).expect("in the file");
+        file.write_all(&[0x5a; 4096]).expect("overwritten");
+        drop(file);
+
+        let pool = SqlitePool::connect(&path).await.expect("the schema is whole");
+        let found = verdict(&pool, false).await;
+        let is_refused = match &found {
+            Ok(found) => found.is_some(),
+            Err(sqlx::Error::Database(error)) => is_corrupt(error.as_ref()),
+            Err(_) => false,
+        };
+        assert!(is_refused, "{found:?}");
+        assert!(matches!(super::connect(&path).await, Err(Error::Corrupt { .. })));
+    }
 }
