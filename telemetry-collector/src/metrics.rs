@@ -3,7 +3,7 @@
 //! | metric | what |
 //! |---|---|
 //! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`) |
-//! | `wattle_collector_samples_rejected_total{reason}` | samples not taken |
+//! | `wattle_collector_samples_rejected_total{reason}` | samples not taken; `not_stored`: scraped while the store failed |
 //! | `wattle_collector_series` | series in memory |
 //! | `wattle_collector_spans_total` | spans acknowledged |
 //! | `wattle_collector_scrapes_total`, `wattle_collector_scrape_failures_total{reason}` | scrapes |

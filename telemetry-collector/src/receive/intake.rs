@@ -92,6 +92,17 @@ impl Intake {
         outcome
     }
 
+    /// Gives a door into a store that takes nothing.
+    #[cfg(test)]
+    pub(crate) async fn of_a_closed_store(dir: &std::path::Path) -> Self {
+        let url = format!("sqlite://{}", dir.join("closed.db").display());
+        let store = Arc::new(Store::open(&url).await.expect("the store opens"));
+        let samples = Samples::open(store.clone(), 15_000, now()).await.expect("an empty store");
+        store.close().await;
+        let metrics = Metrics::register(&prometheus::Registry::new()).expect("an empty registry");
+        Self::new(store, Arc::new(samples), metrics)
+    }
+
     /// Gives the samples acknowledged since the start.
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)

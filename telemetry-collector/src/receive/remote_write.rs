@@ -6,7 +6,8 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use prost::Message;
 use wattle_contract::{Labels, Sample, Timestamp};
 
@@ -15,6 +16,8 @@ use crate::store::outcome::Appended;
 
 /// Largest request accepted, unpacked.
 const UNPACKED_LIMIT: usize = 64 << 20;
+/// When a sender is asked to come again after the store failed: Prometheus's longest pause between tries.
+const RETRY_AFTER_S: &str = "5";
 
 /// `prometheus.WriteRequest` of <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 #[derive(Clone, PartialEq, Message)]
@@ -51,10 +54,10 @@ pub(crate) struct Value {
 }
 
 /// Answers `POST /api/v1/write`.
-pub(crate) async fn write(State(intake): State<Intake>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+pub(crate) async fn write(State(intake): State<Intake>, headers: HeaderMap, body: Bytes) -> Response {
     let request = match decode(&headers, &body) {
         Ok(request) => request,
-        Err((status, message)) => return (status, message),
+        Err(refusal) => return refusal.into_response(),
     };
     let mut batch = Vec::new();
     for series in request.timeseries {
@@ -66,17 +69,18 @@ pub(crate) async fn write(State(intake): State<Intake>, headers: HeaderMap, body
         }));
     }
     match intake.samples("remote_write", batch).await {
-        Ok(Appended { first: None, .. }) => (StatusCode::NO_CONTENT, String::new()),
+        Ok(Appended { first: None, .. }) => StatusCode::NO_CONTENT.into_response(),
         Ok(Appended { first: Some((reason, labels)), accepted, rejected, .. }) => {
             let count: usize = rejected.iter().map(|(_, count)| count).sum();
             let series = crate::store::outcome::describe(&labels);
             let message =
                 format!("{accepted} samples stored, {count} rejected; the first: {series}: {}", reason.message());
-            (StatusCode::BAD_REQUEST, message)
+            (StatusCode::BAD_REQUEST, message).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "remote write was not stored");
-            (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            let again = [(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))];
+            (StatusCode::SERVICE_UNAVAILABLE, again, error.to_string()).into_response()
         }
     }
 }
@@ -95,4 +99,24 @@ fn decode(headers: &HeaderMap, body: &[u8]) -> Result<WriteRequest, (StatusCode,
     let plain =
         snap::raw::Decoder::new().decompress_vec(body).map_err(|error| bad(format!("body is not snappy: {error}")))?;
     WriteRequest::decode(plain.as_slice()).map_err(|error| bad(format!("body is no prometheus.WriteRequest: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_fails_is_told_as_503_and_when_to_come_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let intake = Intake::of_a_closed_store(dir.path()).await;
+        let label = Label { name: wattle_contract::METRIC_NAME.to_owned(), value: "x".to_owned() };
+        let series = TimeSeries { labels: vec![label], samples: vec![Value { value: 1.0, timestamp: 1 }] };
+        let plain = WriteRequest { timeseries: vec![series] }.encode_to_vec();
+        let body = snap::raw::Encoder::new().compress_vec(&plain).expect("snappy");
+
+        let answer = write(State(intake), HeaderMap::new(), body.into()).await;
+
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[header::RETRY_AFTER], "5");
+    }
 }

@@ -23,6 +23,9 @@ use crate::store::outcome::Reason;
 /// The bits by which Prometheus marks the end of a series (`model/value`, `StaleNaN`).
 pub(crate) const STALE: u64 = 0x7ff0_0000_0000_0002;
 
+/// The reason by which scraped samples are counted that the store did not take.
+const NOT_STORED: &str = "not_stored";
+
 /// Metrics whose help is kept; a target with more has them counted but not described.
 const METADATA_LIMIT: usize = 20_000;
 
@@ -31,6 +34,7 @@ pub(crate) fn declare(intake: &Intake) {
     for label in ScrapeError::LABELS {
         intake.metrics.scrape_failures.with_label_values(&[label]);
     }
+    intake.metrics.rejected.with_label_values(&[NOT_STORED]);
     for reason in Reason::ALL {
         intake.metrics.rejected.with_label_values(&[reason.label()]);
     }
@@ -69,7 +73,7 @@ impl Scraper {
         })
     }
 
-    /// Scrapes until told to stop, then ends the target's series.
+    /// Scrapes until told to stop; the target goes on, so its series are not ended.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut tick = tokio::time::interval_at(Instant::now() + self.offset(), self.job.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -111,7 +115,12 @@ impl Scraper {
             let own = [(METRIC_NAME.to_owned(), name.to_owned())];
             batch.push(sample(Labels::new(own.into_iter().chain(self.target.iter().cloned())), time, value));
         }
+        let count = batch.len() as u64;
         let stored = self.intake.samples("scrape", batch).await.map(|_| self.live = live);
+        if stored.is_err() {
+            // Nobody sends them again.
+            self.intake.metrics.rejected.with_label_values(&[NOT_STORED]).inc_by(count);
+        }
         self.report(outcome.and(stored.map_err(ScrapeError::from)));
     }
 
@@ -204,4 +213,27 @@ impl Scraper {
 
 const fn sample(labels: Labels, timestamp: Timestamp, value: f64) -> Sample {
     Sample { labels, timestamp, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::legacy::Client;
+    use hyper_util::client::legacy::connect::HttpConnector;
+    use hyper_util::rt::TokioExecutor;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_scraped_while_the_store_failed_is_counted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let intake = Intake::of_a_closed_store(dir.path()).await;
+        let target = ScrapeTarget { address: "127.0.0.1:1".to_owned(), labels: Vec::new() };
+        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let mut scraper = Scraper::new(intake.clone(), client, Arc::default(), &target).expect("an address");
+
+        scraper.scrape().await;
+
+        // `up` and the other two of a target that is down.
+        assert_eq!(intake.metrics.rejected.with_label_values(&[NOT_STORED]).get(), 3);
+    }
 }
