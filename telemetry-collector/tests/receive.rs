@@ -172,6 +172,10 @@ async fn spans_are_stored_and_found_by_trace() {
         let (status, _) = post(&running.otlp_http, "/v1/traces", "application/x-protobuf", protobuf).await;
         assert_eq!(status, StatusCode::OK);
 
+        let mut invalid = spans(4, &["no id"]);
+        invalid.resource_spans[0].scope_spans[0].spans[0].trace_id = vec![7; 5_000];
+        client.export(invalid).await.expect("a span without a valid id is left out, not tried for ever");
+
         assert_eq!(running.collector.summary().spans, 5);
         let found = running.collector.store().trace(&[1; 16]).await.expect("read");
         let names: Vec<_> = found

@@ -14,6 +14,10 @@ use crate::Error;
 
 /// Longest name that is searchable, in bytes: an index entry of PostgreSQL must be shorter than 2,704.
 const NAME_BYTES: usize = 512;
+/// Names remembered between requests; senders that make a name a request would fill the memory otherwise.
+const NAMES: usize = 100_000;
+/// Bytes of a trace's id; a span with another is invalid (OpenTelemetry's protocol) and cannot be found.
+const TRACE_ID_BYTES: usize = 16;
 /// Most bytes one stored batch may unpack to.
 const BATCH_LIMIT: usize = 256 << 20;
 
@@ -96,6 +100,9 @@ impl Store {
                  on conflict (name) do update set name = excluded.name returning id",
             ).bind(name).fetch_one(pool).await.and_then(|row| row.try_get(0)).map_err(failed())?
         });
+        if names.ids.len() >= NAMES {
+            names.ids.clear();
+        }
         names.ids.insert(name.to_owned(), id);
         Ok(id)
     }
@@ -148,7 +155,8 @@ fn summarise(request: &ExportTraceServiceRequest) -> BTreeMap<(Vec<u8>, String),
     for resource in &request.resource_spans {
         let attributes = resource.resource.as_ref().map_or(&[][..], |resource| resource.attributes.as_slice());
         let service = searchable(text(attributes, "service.name").unwrap_or("unknown_service"));
-        for span in resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
+        let spans = resource.scope_spans.iter().flat_map(|scope| &scope.spans);
+        for span in spans.filter(|span| span.trace_id.len() == TRACE_ID_BYTES) {
             let (start_us, end_us) = (micros(span.start_time_unix_nano), micros(span.end_time_unix_nano));
             let summary = summaries.entry((span.trace_id.clone(), service.clone())).or_insert_with(|| Summary {
                 operation: searchable(&span.name),
