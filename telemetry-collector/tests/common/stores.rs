@@ -21,6 +21,28 @@ pub async fn each() -> Vec<Fresh> {
     stores
 }
 
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if self.is_sqlite {
+            return;
+        }
+        let url = self.url.clone();
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Some((runtime, (server, name))) = runtime.ok().zip(url.rsplit_once('/')) else { return };
+            runtime.block_on(async {
+                let Ok(mut connection) = sqlx::PgConnection::connect(&format!("{server}/postgres")).await else {
+                    return;
+                };
+                // Also when the test failed and left connections open.
+                let statement = sqlx::AssertSqlSafe(format!("drop database if exists {name} with (force)"));
+                drop(sqlx::query(statement).execute(&mut connection).await);
+            });
+        });
+        drop(dropping.join());
+    }
+}
+
 /// Creates a database of its own on a server.
 async fn database(server: &str) -> String {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
