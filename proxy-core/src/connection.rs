@@ -1,12 +1,14 @@
 //! One connection from a client: HTTP/1.1, or HTTP/2 when it begins with the preface.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::{Client, Side, serve};
@@ -15,6 +17,9 @@ use crate::http1::Guard;
 /// Streams one HTTP/2 connection may have open at once (Envoy's default for Istio's listeners is far higher; this bounds
 /// what one client can hold).
 const STREAMS: u32 = 1024;
+
+/// Bound on connecting to an application whose bytes are carried as they are (Istio's default).
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// Serves a connection to its end. After `drain` it takes no further requests, and is dropped by who owns the task.
 pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationToken) {
@@ -26,10 +31,10 @@ pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationTo
         return carry(stream, application, &drain).await;
     }
     let metrics = Arc::clone(&client.carrier.metrics);
-    let (builder, max_head) = (builder(&client), client.carrier.bounds.max_head_bytes);
+    let (builder, bounds) = (builder(&client), client.carrier.bounds);
     let client = Arc::new(client);
     let service = service_fn(move |request| serve(Arc::clone(&client), request));
-    let socket = Guard::new(stream, max_head, Arc::clone(&metrics));
+    let socket = Guard::new(stream, bounds.max_head_bytes, bounds.header_timeout, Arc::clone(&metrics));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -72,7 +77,8 @@ fn opaque(client: &Client) -> Option<std::net::SocketAddr> {
 }
 
 async fn carry(mut downstream: TcpStream, application: std::net::SocketAddr, drain: &CancellationToken) {
-    match TcpStream::connect(application).await {
+    let connecting = timeout(CONNECT, TcpStream::connect(application));
+    match connecting.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
         Ok(mut upstream) => {
             tokio::select! {
                 ended = copy_bidirectional(&mut downstream, &mut upstream) => {
