@@ -6,6 +6,8 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wattle_contract::RouteTable;
 
 use crate::Error;
@@ -23,6 +25,7 @@ pub(crate) struct Carrier {
     pub(crate) bounds: Bounds,
     /// What this workload says of itself to the other proxy.
     pub(crate) peer_header: Option<HeaderValue>,
+    pub(crate) life: Life,
     around: Surroundings,
     table: ArcSwapOption<Table>,
     refusal: Mutex<Option<Refusal>>,
@@ -44,9 +47,33 @@ pub(crate) struct Bounds {
     pub(crate) retry_buffer_bytes: usize,
 }
 
+/// The tasks of one workload and what ends them.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    /// What a drain waits for.
+    pub(crate) tasks: TaskTracker,
+    /// Ends accepting and keep-alive.
+    pub(crate) drain: CancellationToken,
+    /// Ends everything.
+    pub(crate) cut: CancellationToken,
+}
+
+impl Life {
+    pub(crate) fn new(drain: CancellationToken) -> Self {
+        Self { tasks: TaskTracker::new(), drain, cut: CancellationToken::new() }
+    }
+}
+
 impl Carrier {
-    pub(crate) fn new(sink: Arc<Sink>, metrics: Arc<Metrics>, bounds: Bounds, around: Surroundings) -> Self {
+    pub(crate) fn new(
+        sink: Arc<Sink>,
+        metrics: Arc<Metrics>,
+        bounds: Bounds,
+        around: Surroundings,
+        life: Life,
+    ) -> Self {
         Self {
+            life,
             dice: Arc::clone(&sink.dice),
             peer_header: sink.party.to_header(),
             table: ArcSwapOption::empty(),

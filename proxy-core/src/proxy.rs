@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wattle_contract::route::PercentMillionths;
 
-use crate::carrier::{Bounds, Carrier};
+use crate::carrier::{Bounds, Carrier, Life};
 use crate::config::{AccessLogTarget, Config};
 use crate::dice::Dice;
 use crate::forward::Side;
@@ -162,7 +162,8 @@ impl Proxy {
             inner.max_series,
         );
         let sink = Arc::new(sink.with_outputs(inner.exporter.clone(), inner.access_log.clone()));
-        let carrier = Arc::new(Carrier::new(sink, Arc::clone(&inner.metrics), inner.bounds, around));
+        let life = Life::new(inner.drain.child_token());
+        let carrier = Arc::new(Carrier::new(sink, Arc::clone(&inner.metrics), inner.bounds, around, life));
         let mut listeners: Vec<_> = workload.outbound.into_iter().map(|listener| (Side::Outbound, listener)).collect();
         for inbound in workload.inbound {
             listeners.push((Side::Inbound { port: inbound.port, application: inbound.application }, inbound.listener));
@@ -170,7 +171,7 @@ impl Proxy {
         for gateway in workload.gateway {
             listeners.push((Side::Gateway { port: gateway.port }, gateway.listener));
         }
-        let running = Running::start(carrier, workload.table, listeners, inner.drain.child_token());
+        let running = Running::start(carrier, workload.table, listeners);
         let id = inner.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         inner.workloads.lock().insert(id, Arc::new(running));
         inner.metrics.workloads.inc();

@@ -8,10 +8,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use wattle_contract::{RouteTable, WorkloadIdentity};
 
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Life};
 use crate::connection;
 use crate::forward::{Client, Side};
 use crate::listener;
@@ -58,11 +57,6 @@ pub struct GatewayListener {
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) carrier: Arc<Carrier>,
-    tasks: TaskTracker,
-    /// Ends accepting and keep-alive.
-    drain: CancellationToken,
-    /// Ends everything.
-    cut: CancellationToken,
 }
 
 impl Running {
@@ -71,13 +65,13 @@ impl Running {
         carrier: Arc<Carrier>,
         table: watch::Receiver<Arc<RouteTable>>,
         listeners: Vec<(Side, TcpListener)>,
-        drain: CancellationToken,
     ) -> Self {
-        let running = Self { carrier, tasks: TaskTracker::new(), drain, cut: CancellationToken::new() };
+        let running = Self { carrier };
         let mut table = table;
         let first = Arc::clone(&table.borrow_and_update());
         take(&running.carrier, &first);
-        running.tasks.spawn(follow(Arc::clone(&running.carrier), table, running.drain.clone()));
+        let life = &running.carrier.life;
+        life.tasks.spawn(follow(Arc::clone(&running.carrier), table, life.drain.clone()));
         for (side, listener) in listeners {
             running.listen(side, listener);
         }
@@ -85,15 +79,14 @@ impl Running {
     }
 
     fn listen(&self, side: Side, listener: TcpListener) {
-        let (carrier, tasks, drain, cut) =
-            (Arc::clone(&self.carrier), self.tasks.clone(), self.drain.clone(), self.cut.clone());
+        let (carrier, Life { tasks, drain, cut }) = (Arc::clone(&self.carrier), self.carrier.life.clone());
         let word = match side {
             Side::Outbound => "outbound",
             Side::Inbound { .. } => "inbound",
             Side::Gateway { .. } => "gateway",
         };
         let metrics = Arc::clone(&carrier.metrics);
-        let stop = self.drain.clone();
+        let stop = drain.clone();
         let serve = move |stream: tokio::net::TcpStream, peer| {
             let Ok(local) = stream.local_addr() else { return };
             let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, local };
@@ -113,25 +106,26 @@ impl Running {
             metrics.accept_errors.inc();
             tracing::warn!(listener = word, %error, "a connection could not be accepted");
         };
-        self.tasks.spawn(listener::accept(listener, stop, serve, failed));
+        self.carrier.life.tasks.spawn(listener::accept(listener, stop, serve, failed));
     }
 
     /// Says that no further requests are taken.
     pub(crate) fn begin_drain(&self) {
-        self.drain.cancel();
+        self.carrier.life.drain.cancel();
     }
 
     /// Waits for requests in flight, at most `bound`; then cuts what is left and says so.
     pub(crate) async fn drain(&self, bound: Duration) {
-        self.drain.cancel();
-        self.tasks.close();
-        if timeout(bound, self.tasks.wait()).await.is_ok() {
+        let Life { tasks, drain, cut } = &self.carrier.life;
+        drain.cancel();
+        tasks.close();
+        if timeout(bound, tasks.wait()).await.is_ok() {
             return;
         }
         let active = self.carrier.sink.active();
         self.carrier.sink.cut();
-        self.cut.cancel();
-        self.tasks.wait().await;
+        cut.cancel();
+        tasks.wait().await;
         if active > 0 {
             let workload = &self.carrier.sink.identity.workload;
             tracing::warn!(%workload, requests = active, "requests were cut: the drain was over before they were");

@@ -44,7 +44,7 @@ impl Delivery<'_> {
         if let Some((_, protocol)) = &self.upgrade {
             upgrade::ask(&mut outgoing.headers, protocol.clone());
         }
-        let deadline = bound(self.timeout, &outgoing.headers).map(|bound| record.started + bound);
+        let deadline = bound(self.timeout, &outgoing.headers).and_then(|bound| record.started.checked_add(bound));
         let exchange = Exchange {
             carrier: self.carrier,
             cluster: &self.cluster,
@@ -66,7 +66,8 @@ impl Delivery<'_> {
                 // Nobody asked for it: what follows would be taken for the next answer.
                 return finish(Reply::unasked_upgrade(), &mut record, change);
             };
-            return switch(head, incoming, client, protocol, record, answer.held, change);
+            upgrade::carry(&self.carrier.life, client, upstream(&head, incoming), record, answer.held);
+            return switched(head, protocol, change);
         }
         headers::strip_response(&mut head.headers);
         change(&mut head.headers);
@@ -75,19 +76,17 @@ impl Delivery<'_> {
     }
 }
 
-fn switch(
+/// Gives the upstream's end of a connection that was switched.
+fn upstream(head: &http::response::Parts, incoming: Incoming) -> OnUpgrade {
+    hyper::upgrade::on(Response::from_parts(head.clone(), incoming))
+}
+
+fn switched(
     mut head: http::response::Parts,
-    incoming: Incoming,
-    client: OnUpgrade,
     protocol: HeaderValue,
-    record: Box<Record>,
-    held: Vec<crate::resilience::limits::Held>,
     change: impl FnOnce(&mut HeaderMap),
 ) -> Response<Body> {
     let protocol = head.headers.get(http::header::UPGRADE).cloned().unwrap_or(protocol);
-    let mut response = Response::from_parts(head.clone(), incoming);
-    let upstream = hyper::upgrade::on(&mut response);
-    upgrade::carry(client, upstream, record, held);
     headers::strip_response(&mut head.headers);
     change(&mut head.headers);
     upgrade::ask(&mut head.headers, protocol);

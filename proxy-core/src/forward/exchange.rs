@@ -102,7 +102,7 @@ impl Exchange<'_> {
     async fn attempt(&self, member: &Arc<Member>, request: Request<Body>) -> Result<Sent, Stop> {
         let sending = send(self.cluster, member, self.http2, request);
         let per_try = self.retries.and_then(|policy| policy.per_try_timeout).filter(|bound| !bound.is_zero());
-        let per_try = per_try.map(|bound| Instant::now() + bound);
+        let per_try = per_try.and_then(|bound| Instant::now().checked_add(bound));
         let Some(bound) = per_try.into_iter().chain(self.deadline).min() else {
             return sending.await.map_err(Stop::Unsent);
         };

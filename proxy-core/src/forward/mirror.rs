@@ -1,4 +1,4 @@
-//! Copies of a request to other clusters. Nobody waits for them, and their answers are thrown away.
+//! Copies of a request to other clusters. Nobody waits for them, no drain either, and their answers are thrown away.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +41,11 @@ pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, 
             carrier.metrics.mirrors.with_label_values(&["no_endpoint"]).inc();
             return;
         };
-        let held = (member.state.requests.hold(), cluster.shared.in_flight.requests.hold());
+        let Some(all) = cluster.shared.in_flight.requests.try_hold(cluster.spec.limits.max_requests) else {
+            carrier.metrics.mirrors.with_label_values(&["overflow"]).inc();
+            return;
+        };
+        let held = (member.state.requests.hold(), all);
         let request = outgoing.build(http2, 1, copy);
         let exchange = async {
             let sent = send(&cluster, &member, http2, request).await.ok()?;
@@ -52,7 +56,10 @@ pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, 
             sent.upstream.done();
             Some(())
         };
-        let done = timeout(BOUND, exchange).await.ok().flatten();
+        let done = tokio::select! {
+            done = timeout(BOUND, exchange) => done.ok().flatten(),
+            () = carrier.life.drain.cancelled() => None,
+        };
         carrier.metrics.mirrors.with_label_values(&[if done.is_some() { "answered" } else { "failed" }]).inc();
         drop(held);
     });
