@@ -23,8 +23,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(crate) struct Pool {
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
-    /// Held while an HTTP/2 connection is made, so that a burst does not make one each.
-    pub(super) making: tokio::sync::Mutex<()>,
+    /// Held while an HTTP/2 connection is made, so that a burst does not make one each; holds when that last failed.
+    pub(super) making: tokio::sync::Mutex<Option<Instant>>,
     pub(super) connections: Gauge,
 }
 

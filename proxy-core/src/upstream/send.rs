@@ -140,12 +140,23 @@ async fn shared(cluster: &Arc<Cluster>, member: &Arc<Member>) -> Result<Connecti
     if let Some(connection) = pool.share(limits, Instant::now()) {
         return Ok(found(connection, true));
     }
-    let _making = pool.making.lock().await;
+    let asked = Instant::now();
+    let mut failed = pool.making.lock().await;
     if let Some(connection) = pool.share(limits, Instant::now()) {
         return Ok(found(connection, true));
     }
     let held = room(cluster, member).ok_or(Unsent::Overflow)?;
-    let shared = open_http2(cluster, member, held).await.map_err(Unsent::Failed)?;
+    if failed.is_some_and(|failed| failed >= asked) {
+        // Who waited for a connection that could not be made does not wait for the next one after it.
+        return Err(Unsent::Failed(Failure::Connect));
+    }
+    let shared = match open_http2(cluster, member, held).await {
+        Ok(shared) => shared,
+        Err(failure) => {
+            *failed = Some(Instant::now());
+            return Err(Unsent::Failed(failure));
+        }
+    };
     let stream = shared.streams.hold();
     pool.add_shared(shared.clone());
     Ok(found((shared, stream), false))

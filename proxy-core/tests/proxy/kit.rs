@@ -33,6 +33,8 @@ pub(crate) enum Behaviour {
     Close,
     /// Writes these bytes, whatever was asked, and closes.
     Raw(&'static [u8]),
+    /// 200 when a permit is added for it.
+    Held(Arc<tokio::sync::Semaphore>),
     /// Answers with the body it was sent, as it comes.
     Echo,
 }
@@ -112,6 +114,7 @@ impl Upstream {
         let mut response = Response::new(Full::from("hello").map_err(|never| match never {}).boxed_unsync());
         match behaviour {
             Behaviour::After(time) => tokio::time::sleep(time).await,
+            Behaviour::Held(gate) => gate.acquire().await.expect("never closed").forget(),
             Behaviour::Answer(status) => *response.status_mut() = StatusCode::from_u16(status).expect("a status"),
             _ => {}
         }
@@ -221,7 +224,9 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let _gone = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     loop {
-        let read = tokio::time::timeout(Duration::from_millis(300), stream.read_buf(&mut answer)).await;
+        // The answer comes in one piece, but on a loaded machine not at once.
+        let patience = Duration::from_millis(if answer.is_empty() { 10_000 } else { 300 });
+        let read = tokio::time::timeout(patience, stream.read_buf(&mut answer)).await;
         if !matches!(read, Ok(Ok(count)) if count > 0) {
             return String::from_utf8_lossy(&answer).into_owned();
         }
