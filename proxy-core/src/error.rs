@@ -36,14 +36,6 @@ pub enum Error {
         /// Why.
         source: tonic::transport::Error,
     },
-    /// A listener that was handed over cannot be used.
-    #[error("cannot use the {role} listener: {source}")]
-    Listener {
-        /// Which one.
-        role: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
 }
 
 impl Error {
@@ -55,7 +47,6 @@ impl Error {
             Self::Metrics(_) => "metrics",
             Self::Setting { .. } => "setting",
             Self::Otlp { .. } => "otlp",
-            Self::Listener { .. } => "listener",
         }
     }
 }
