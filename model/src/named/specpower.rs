@@ -232,11 +232,19 @@ fn fit_shape(machines: &[Machine], seen: &[usize]) -> Result<Fitted<'static>, Er
         &monotone,
         &BlendOptions { bags: 3, boost: BoostOptions { l2: 0.1, ..trees(31, 10) }, forest: None },
     )?;
+    let targets: Vec<Vec<f64>> =
+        known.iter().map(|at| (1..=INNER).map(|level| way(&machines[*at], level)).collect()).collect();
+    let process = Kriging::fit(&known.iter().map(|at| place(&machines[*at])).collect::<Vec<_>>(), &targets);
+    let views: Vec<Vec<f64>> = machines.iter().map(|machine| process.at(&place(machine))).collect();
     let ends: Vec<(f64, f64)> = machines.iter().map(|machine| (machine.watts[0], machine.watts[LEVELS - 1])).collect();
     Ok(Box::new(move |at| {
         let (idle, full) = ends[at / INNER];
         let cells = row(at);
         let distance = cells.last().copied().unwrap_or(0.0);
-        Guess { value: idle * (full / idle).powf(blend.at(&cells).clamp(0.0, 1.0)), distance }
+        Guess {
+            value: idle
+                * (full / idle).powf(((2.0 * blend.at(&cells) + views[at / INNER][at % INNER]) / 3.0).clamp(0.0, 1.0)),
+            distance,
+        }
     }))
 }
