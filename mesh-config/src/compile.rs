@@ -4,6 +4,7 @@
 //! VirtualService owns a host, which block of which policy holds, which defaults fill the gaps.
 
 mod actions;
+mod cache;
 mod clusters;
 mod delegates;
 mod destination_rules;
@@ -32,11 +33,13 @@ use crate::gateway_api::Translation;
 use crate::registry::Registry;
 use crate::settings::MeshSettings;
 
+pub(crate) use cache::Cache;
 pub(crate) use delegates::find as find_delegate;
 pub(crate) use destination_rules::DestinationRules;
 pub(crate) use peers::PeerModes;
 pub(crate) use retries::{DEFAULT_RETRY_ON, grpc_status, retry_on};
 pub(crate) use scope::Scope;
+pub(crate) use version::hash_of;
 pub(crate) use virtual_services::{Entry as VirtualServiceEntry, HttpEntry, VirtualServices, gateway_name};
 
 /// What is prepared once for all proxies.
@@ -111,27 +114,31 @@ pub fn compile(documents: &Documents, workload: &WorkloadIdentity) -> Result<Rou
 /// Compiles without regard to refused resources, for explanations.
 pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> RouteTable {
     let context = Context::new(documents, workload);
-    let mut table = match workload.mode {
+    let (mut table, parts) = match workload.mode {
         ProxyMode::Sidecar => {
             let scope = Scope::of(&context);
-            let clusters = clusters::of_scope(&context, &scope);
-            RouteTable {
-                outbound: outbound::ports(&context, &scope),
-                inbound: inbound::ports(&context, &scope),
-                clusters,
-                outbound_policy: scope.outbound_policy,
-                ..RouteTable::default()
-            }
+            let (clusters, cluster_hashes) = clusters::of_scope(&context, &scope);
+            let (outbound, host_hashes) = outbound::ports(&context, &scope);
+            let inbound = inbound::ports(&context, &scope);
+            let outbound_policy = scope.outbound_policy;
+            (
+                RouteTable { outbound, inbound, clusters, outbound_policy, ..RouteTable::default() },
+                (cluster_hashes, host_hashes),
+            )
         }
         ProxyMode::Gateway => {
             let scope = Scope::everything(&context);
-            let listeners = gateways::listeners(&context);
-            RouteTable { gateways: listeners, clusters: clusters::of_scope(&context, &scope), ..RouteTable::default() }
+            let gateways = gateways::listeners(&context);
+            let (clusters, cluster_hashes) = clusters::of_scope(&context, &scope);
+            (RouteTable { gateways, clusters, ..RouteTable::default() }, (cluster_hashes, Vec::new()))
         }
     };
     table.policies = policies::of_workload(&context);
     table.telemetry = telemetry::of_workload(&context);
-    table.version = version::hash_of(&table);
+    // The large parts have hashes already: what is kept from before need not be hashed again.
+    let protocols: Vec<_> = table.outbound.iter().map(|port| (port.port, port.protocol)).collect();
+    let rest = (&table.inbound, &table.gateways, &table.policies, &table.telemetry, table.outbound_policy);
+    table.version = hash_of(&(parts, protocols, rest));
     table
 }
 

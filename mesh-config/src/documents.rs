@@ -1,9 +1,10 @@
 //! All resources together: read once, shared by every compilation.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use crate::compile::Plan;
+use crate::compile::{Cache, Plan};
 use crate::finding::{Finding, Problem, Severity, rules};
 use crate::kinds::{Fields, Kind};
 use crate::registry::Registry;
@@ -30,7 +31,10 @@ struct Inner {
     files: Vec<Arc<ParsedFile>>,
     by_kind: HashMap<Kind, Vec<Arc<Resource>>>,
     duplicates: Vec<Finding>,
-    registry: OnceLock<Registry>,
+    registry: OnceLock<Arc<Registry>>,
+    /// What was known before the last update, to be used again where it still holds.
+    before: Option<Arc<Registry>>,
+    cache: Arc<Cache>,
     plan: OnceLock<Plan>,
 }
 
@@ -38,6 +42,14 @@ struct Inner {
 #[derive(Debug)]
 struct ParsedFile {
     name: Arc<str>,
+    parts: Vec<Arc<Part>>,
+}
+
+/// One document of a file.
+#[derive(Debug, Default)]
+struct Part {
+    /// Hash, length and first line of its text: what is the same need not be read again.
+    text: (u64, usize, u32),
     resources: Vec<Arc<Resource>>,
     findings: Vec<Finding>,
 }
@@ -52,8 +64,8 @@ impl Documents {
     /// Reads and validates files.
     #[must_use]
     pub fn parse_with(settings: MeshSettings, sources: &[SourceText]) -> (Self, Vec<Finding>) {
-        let files = sources.iter().map(|source| Arc::new(ParsedFile::read(source))).collect();
-        let documents = Self::assemble(settings, files);
+        let files = sources.iter().map(|source| Arc::new(ParsedFile::read(source, None))).collect();
+        let documents = Self::assemble(settings, files, None, Arc::default());
         let findings = documents.findings();
         (documents, findings)
     }
@@ -64,13 +76,15 @@ impl Documents {
         let gone = |name: &str| removed.contains(&name);
         let mut files: Vec<_> = self.0.files.iter().filter(|file| !gone(&file.name)).cloned().collect();
         for source in changed {
-            let file = Arc::new(ParsedFile::read(source));
+            let before = files.iter().find(|file| *file.name == *source.name);
+            let file = Arc::new(ParsedFile::read(source, before.map(Arc::as_ref)));
             match files.iter_mut().find(|file| *file.name == *source.name) {
                 Some(place) => *place = file,
                 None => files.push(file),
             }
         }
-        let documents = Self::assemble(self.0.settings.clone(), files);
+        let before = self.0.registry.get().cloned();
+        let documents = Self::assemble(self.0.settings.clone(), files, before, self.0.cache.clone());
         let findings = documents.findings();
         (documents, findings)
     }
@@ -78,7 +92,7 @@ impl Documents {
     /// Gives what reading and validation found, in the order of files and lines.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<_> = self.0.files.iter().flat_map(|file| file.findings.iter().cloned()).collect();
+        let mut findings: Vec<_> = self.0.files.iter().flat_map(|file| file.findings().cloned()).collect();
         findings.extend(self.0.duplicates.iter().cloned());
         findings
     }
@@ -86,7 +100,7 @@ impl Documents {
     /// Gives the number of resources.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.files.iter().map(|file| file.resources.len()).sum()
+        self.resources().count()
     }
 
     /// Says whether there is no resource at all.
@@ -110,7 +124,7 @@ impl Documents {
 
     /// Gives the findings that forbid to compile.
     pub(crate) fn errors(&self) -> Vec<Finding> {
-        let errors = self.0.files.iter().flat_map(|file| &file.findings).chain(&self.0.duplicates);
+        let errors = self.0.files.iter().flat_map(|file| file.findings()).chain(&self.0.duplicates);
         errors.filter(|finding| finding.severity == Severity::Error).cloned().collect()
     }
 
@@ -129,12 +143,12 @@ impl Documents {
 
     /// Gives every resource in the order of the files.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.0.files.iter().flat_map(|file| &file.resources)
+        self.0.files.iter().flat_map(|file| file.resources())
     }
 
     /// Gives the services of the mesh, built when first asked for.
     pub(crate) fn registry(&self) -> &Registry {
-        self.0.registry.get_or_init(|| Registry::build(self))
+        self.0.registry.get_or_init(|| Arc::new(Registry::build(self, self.0.before.as_deref())))
     }
 
     /// Gives what is prepared once for all proxies, built when first asked for.
@@ -142,11 +156,21 @@ impl Documents {
         self.0.plan.get_or_init(|| Plan::build(self))
     }
 
-    fn assemble(settings: MeshSettings, files: Vec<Arc<ParsedFile>>) -> Self {
+    /// Gives what was compiled before.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    fn assemble(
+        settings: MeshSettings,
+        files: Vec<Arc<ParsedFile>>,
+        before: Option<Arc<Registry>>,
+        cache: Arc<Cache>,
+    ) -> Self {
         let mut by_kind: HashMap<Kind, Vec<Arc<Resource>>> = HashMap::new();
         let mut duplicates = Vec::new();
         let mut seen: HashMap<(Kind, &str, &str), &Arc<Resource>> = HashMap::new();
-        for resource in files.iter().flat_map(|file| &file.resources) {
+        for resource in files.iter().flat_map(|file| file.resources()) {
             by_kind.entry(resource.kind).or_default().push(resource.clone());
             if resource.name().is_empty() {
                 continue;
@@ -159,7 +183,16 @@ impl Documents {
         for resources in by_kind.values_mut() {
             resources.sort_by(|a, b| a.by_age(b));
         }
-        Self(Arc::new(Inner { settings, files, by_kind, duplicates, registry: OnceLock::new(), plan: OnceLock::new() }))
+        Self(Arc::new(Inner {
+            settings,
+            files,
+            by_kind,
+            duplicates,
+            registry: OnceLock::new(),
+            before,
+            cache,
+            plan: OnceLock::new(),
+        }))
     }
 }
 
@@ -173,41 +206,65 @@ fn same_identity(first: &Resource, second: &Resource) -> Finding {
 }
 
 impl ParsedFile {
-    fn read(source: &SourceText) -> Self {
+    fn read(source: &SourceText, before: Option<&Self>) -> Self {
         let name: Arc<str> = source.name.as_str().into();
-        let mut file = Self { name, resources: Vec::new(), findings: Vec::new() };
-        for chunk in yaml::read(&source.text) {
-            match chunk.root {
-                Ok(None) => {}
-                Ok(Some(root)) => file.take(root),
-                Err(fault) => {
-                    let problem = Problem::new(rules::SYNTAX, "", fault.message)
-                        .effect("the document is left out")
-                        .remedy(fault.remedy);
-                    file.findings.push(resource::finding(
-                        &file.name,
-                        (fault.line, fault.column),
-                        String::new(),
-                        problem,
-                    ));
-                }
+        let parts = match yaml::parts(&source.text) {
+            Ok(parts) => parts,
+            Err(fault) => {
+                let findings = vec![syntax(&name, fault)];
+                return Self { name, parts: vec![Arc::new(Part { findings, ..Part::default() })] };
             }
-        }
-        file
+        };
+        let known: HashMap<_, _> =
+            before.into_iter().flat_map(|file| &file.parts).map(|part| (part.text, part)).collect();
+        let read = |(line, text): (u32, &str)| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            text.hash(&mut hasher);
+            let key = (hasher.finish(), text.len(), line);
+            known.get(&key).map_or_else(|| Arc::new(Part::read(&name, key, text)), |part| Arc::clone(part))
+        };
+        let parts = parts.into_iter().map(read).collect();
+        Self { name, parts }
     }
 
-    fn take(&mut self, root: yaml::Node) {
+    fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.parts.iter().flat_map(|part| &part.resources)
+    }
+
+    fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.parts.iter().flat_map(|part| &part.findings)
+    }
+}
+
+fn syntax(file: &str, fault: yaml::Fault) -> Finding {
+    let problem =
+        Problem::new(rules::SYNTAX, "", fault.message).effect("the document is left out").remedy(fault.remedy);
+    resource::finding(file, (fault.line, fault.column), String::new(), problem)
+}
+
+impl Part {
+    fn read(file: &Arc<str>, key: (u64, usize, u32), text: &str) -> Self {
+        let mut part = Self { text: key, ..Self::default() };
+        match yaml::document(text, key.2) {
+            Ok(None) => {}
+            Ok(Some(root)) => part.take(file, root),
+            Err(fault) => part.findings.push(syntax(file, fault)),
+        }
+        part
+    }
+
+    fn take(&mut self, file: &Arc<str>, root: yaml::Node) {
         if let Some(items) = list_items(&root) {
-            items.into_iter().for_each(|item| self.take(item));
+            items.into_iter().for_each(|item| self.take(file, item));
             return;
         }
-        match Resource::decode(root, &self.name) {
+        match Resource::decode(root, file) {
             Outcome::Foreign => {}
             Outcome::Refused(root, problems) => {
                 let object = root.get("kind").and_then(yaml::Node::text).unwrap_or_default().to_owned();
                 for problem in problems {
                     let place = yaml::Places::of(&root).locate(&problem.path);
-                    self.findings.push(resource::finding(&self.name, place, object.clone(), problem));
+                    self.findings.push(resource::finding(file, place, object.clone(), problem));
                 }
             }
             Outcome::Resource(resource, root, mut problems) => {

@@ -44,9 +44,9 @@ pub use settings::MeshSettings;
 ///
 /// Says line, column and reason when it is not YAML.
 pub fn yaml_to_json(text: &str) -> Result<serde_json::Value, String> {
-    match yaml::read(text).into_iter().next().map(|chunk| chunk.root) {
-        None | Some(Ok(None)) => Ok(serde_json::Value::Null),
-        Some(Ok(Some(root))) => Ok(decode::to_json(&root)),
-        Some(Err(fault)) => Err(format!("line {}, column {}: {}", fault.line, fault.column, fault.message)),
-    }
+    let told = |fault: yaml::Fault| format!("line {}, column {}: {}", fault.line, fault.column, fault.message);
+    let parts = yaml::parts(text).map_err(told)?;
+    let Some((line, part)) = parts.first() else { return Ok(serde_json::Value::Null) };
+    let root = yaml::document(part, *line).map_err(told)?;
+    Ok(root.map_or(serde_json::Value::Null, |root| decode::to_json(&root)))
 }

@@ -13,6 +13,7 @@ use wattle_contract::route::{Discovery, Protocol};
 
 use crate::documents::Documents;
 use crate::hosts;
+use crate::kinds::Kind;
 use crate::resource::Resource;
 
 pub(crate) use endpoints::protocol;
@@ -35,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) subject_alt_names: Vec<String>,
     /// Where it was declared.
     pub(crate) resource: Arc<Resource>,
+    /// The EndpointSlices that it was made of.
+    pub(crate) slices: Vec<Arc<Resource>>,
 }
 
 /// A port of a service.
@@ -66,7 +69,7 @@ impl Service {
     }
 
     pub(crate) fn is_kubernetes(&self) -> bool {
-        self.resource.kind == crate::kinds::Kind::Service
+        self.resource.kind == Kind::Service
     }
 }
 
@@ -78,28 +81,65 @@ pub(crate) struct Registry {
     wildcards: Vec<String>,
     workloads: Vec<Workload>,
     by_namespace: HashMap<String, Vec<usize>>,
+    nodes: Vec<Arc<Resource>>,
+    /// Hash of what routes depend on: hosts, ports, visibility.
+    shape: String,
+}
+
+/// Says whether two lists hold the same resources.
+fn same(one: &[Arc<Resource>], other: &[Arc<Resource>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
 }
 
 impl Registry {
-    /// Builds the registry.
-    pub(crate) fn build(documents: &Documents) -> Self {
+    /// Builds the registry; services that are made of the same resources as before are used again.
+    pub(crate) fn build(documents: &Documents, before: Option<&Self>) -> Self {
         let workloads = workloads::collect(documents);
         let mut by_namespace: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, workload) in workloads.iter().enumerate() {
             by_namespace.entry(workload.namespace.clone()).or_default().push(index);
         }
-        let mut registry = Self { services: BTreeMap::new(), wildcards: Vec::new(), workloads, by_namespace };
-        let mut services = kubernetes::services(documents, &registry);
-        services.extend(entries::services(documents, &registry));
+        let mut registry = Self {
+            services: BTreeMap::new(),
+            wildcards: Vec::new(),
+            workloads,
+            by_namespace,
+            nodes: documents.of_kind(Kind::Node).to_vec(),
+            shape: String::new(),
+        };
+        // Endpoints carry what pods and nodes say: when these change, everything is made anew.
+        let before = before.filter(|before| {
+            let resources =
+                |registry: &Self| registry.workloads.iter().map(|one| one.resource.clone()).collect::<Vec<_>>();
+            same(&before.nodes, &registry.nodes) && same(&resources(before), &resources(&registry))
+        });
+        let mut services = kubernetes::services(documents, &registry, before);
+        services.extend(entries::services(documents, &registry).into_iter().map(Arc::new));
         for service in services {
-            registry.services.entry(service.host.clone()).or_default().push(Arc::new(service));
+            registry.services.entry(service.host.clone()).or_default().push(service);
         }
         for claims in registry.services.values_mut() {
             claims
                 .sort_by(|a, b| b.is_kubernetes().cmp(&a.is_kubernetes()).then_with(|| a.resource.by_age(&b.resource)));
         }
+        let seen = registry.all().map(|service| {
+            let ports: Vec<u16> = service.ports.iter().map(|port| port.number).collect();
+            (&service.host, service.namespace(), ports, &service.export_to)
+        });
+        registry.shape = crate::compile::hash_of(&seen.collect::<Vec<_>>());
         registry.wildcards = registry.services.keys().filter(|host| host.starts_with('*')).cloned().collect();
         registry
+    }
+
+    /// Gives a service that is made of these resources already.
+    fn made_of(&self, resource: &Arc<Resource>, host: &str, slices: &[Arc<Resource>]) -> Option<&Arc<Service>> {
+        let claims = self.services.get(host)?;
+        claims.iter().find(|service| Arc::ptr_eq(&service.resource, resource) && same(&service.slices, slices))
+    }
+
+    /// Gives a hash of what routes depend on.
+    pub(crate) fn shape(&self) -> &str {
+        &self.shape
     }
 
     /// Gives the service of a host as a client in a namespace sees it; its own namespace's is preferred.

@@ -5,7 +5,7 @@
 
 mod read;
 
-pub(crate) use read::read;
+pub(crate) use read::{Fault, document, parts};
 
 /// A node and where it begins; line and column count from 1.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use wattle_contract::route::{
 };
 use wattle_contract::{ClusterName, Endpoint, ServiceName};
 
+use super::cache::Clusters;
 use super::effective::{Effective, effective};
 use super::routes::cluster_name;
 use super::scope::Scope;
@@ -27,23 +28,45 @@ const RING_SIZE: u64 = 1024;
 /// Envoy's Maglev table.
 const MAGLEV_SIZE: u64 = 65_537;
 
-/// Compiles the clusters of all services in a scope.
-pub(super) fn of_scope(context: &Context<'_>, scope: &Scope) -> BTreeMap<ClusterName, Arc<Cluster>> {
-    let mut clusters = BTreeMap::new();
+/// Clusters by name.
+type ByName = BTreeMap<ClusterName, Arc<Cluster>>;
+
+/// Compiles the clusters of all services in a scope, and gives their hashes in the order of the services.
+pub(super) fn of_scope(context: &Context<'_>, scope: &Scope) -> (ByName, Vec<Arc<str>>) {
+    let mut hashes = Vec::with_capacity(scope.services.len());
+    let mut named: Vec<(ClusterName, Arc<Cluster>)> = Vec::new();
     for (service, _) in &scope.services {
-        let rules = context.plan.destination_rules.of(context, &service.host, service.namespace());
-        for port in &service.ports {
-            let blocks = effective(rules.policy, None, port.number);
-            let base = cluster(context, service, port, None, blocks);
-            clusters.insert(base.name.clone(), Arc::new(base));
-            for subset in rules.subsets.values() {
-                let blocks = effective(rules.policy, subset.traffic_policy.as_ref(), port.number);
-                let made = cluster(context, service, port, Some(subset), blocks);
-                clusters.insert(made.name.clone(), Arc::new(made));
-            }
+        let kept = of_service(context, service);
+        named.extend(kept.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.clone())));
+        hashes.push(kept.hash);
+    }
+    (named.into_iter().collect(), hashes)
+}
+
+fn of_service(context: &Context<'_>, service: &Arc<Service>) -> Clusters {
+    let rules = context.plan.destination_rules.of(context, &service.host, service.namespace());
+    // Which endpoints take mesh mTLS depends on policies too, that may change by themselves.
+    let stable = !context.plan.peer_modes.decides()
+        || !service.ports.iter().flat_map(|port| &port.endpoints).any(|endpoint| endpoint.mesh_tls);
+    let cache = context.documents.cache();
+    if let Some(kept) = stable.then(|| cache.clusters(service, &rules.resources)).flatten() {
+        return kept;
+    }
+    let mut clusters = Vec::new();
+    for port in &service.ports {
+        let blocks = effective(rules.policy, None, port.number);
+        clusters.push(Arc::new(cluster(context, service, port, None, blocks)));
+        for subset in rules.subsets.values() {
+            let blocks = effective(rules.policy, subset.traffic_policy.as_ref(), port.number);
+            clusters.push(Arc::new(cluster(context, service, port, Some(subset), blocks)));
         }
     }
-    clusters
+    let hash: Arc<str> = super::hash_of(&clusters).into();
+    let made = Clusters { service: service.clone(), rules: rules.resources, clusters: clusters.into(), hash };
+    if stable {
+        cache.keep_clusters(made.clone());
+    }
+    made
 }
 
 fn cluster(

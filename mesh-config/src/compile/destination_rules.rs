@@ -38,6 +38,8 @@ pub(crate) struct Merged<'a> {
     pub(crate) policy: Option<&'a TrafficPolicy>,
     /// Subsets by name; the first definition of a name counts.
     pub(crate) subsets: BTreeMap<&'a str, &'a Subset>,
+    /// Where they stand.
+    pub(crate) resources: Vec<Arc<Resource>>,
 }
 
 impl DestinationRules {
@@ -117,6 +119,7 @@ fn merge<'a>(entries: &[&'a Entry]) -> Merged<'a> {
     let mut merged = Merged::default();
     for entry in entries {
         let Some(rule) = entry.rule() else { continue };
+        merged.resources.push(entry.resource.clone());
         merged.policy = merged.policy.or(rule.traffic_policy.as_ref());
         for subset in &rule.subsets {
             merged.subsets.entry(&subset.name).or_insert(subset);

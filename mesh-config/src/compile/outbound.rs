@@ -1,9 +1,11 @@
 //! Requests that leave a workload, by port and host.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use wattle_contract::route::{DomainMatch, PortRoutes, Protocol, Route, VirtualHost};
 
+use super::cache::Host;
 use super::matching::Site;
 use super::scope::Scope;
 use super::virtual_services::{Entry, MESH, Owners};
@@ -21,10 +23,11 @@ struct Gathered {
     hosts: Vec<VirtualHost>,
     taken: HashSet<DomainMatch>,
     l4: Vec<wattle_contract::route::L4Route>,
+    hashes: Vec<String>,
 }
 
 /// Compiles the outbound ports of a workload.
-pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> Vec<PortRoutes> {
+pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> (Vec<PortRoutes>, Vec<String>) {
     let owners = Owners::build(context);
     let mut ports: BTreeMap<u16, Gathered> = BTreeMap::new();
     let mut served = BTreeSet::new();
@@ -50,29 +53,67 @@ pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> Vec<PortRoutes> {
             ports.entry(HTTP_PORT).or_default().add_host(context, host, entry);
         }
     }
-    ports.into_iter().map(|(port, gathered)| gathered.finish(port)).collect()
+    let mut hashes = Vec::new();
+    let finished = ports.into_iter().map(|(port, gathered)| gathered.finish(port, &mut hashes));
+    (finished.collect(), hashes)
 }
 
 impl Gathered {
-    fn add(&mut self, context: &Context<'_>, owners: &Owners<'_>, service: &Service, port: &Port, number: u16) {
+    fn add(&mut self, context: &Context<'_>, owners: &Owners<'_>, service: &Arc<Service>, port: &Port, number: u16) {
         let owner = owners.of(&service.host);
         self.protocols.insert(rank(port.protocol));
         if matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Auto) {
             self.l4.extend(l4::of_service(context, owner, service, port, number));
         }
         if !matches!(port.protocol, Protocol::Tcp | Protocol::Tls) {
-            let routes = routes_of(context, owner, service, port, number);
-            let mut names: Vec<DomainMatch> = match service.host.strip_prefix('*') {
-                Some(suffix) => vec![DomainMatch::Suffix(suffix.to_owned())],
-                None => hosts::variants(&service.host, context.namespace(), context.settings)
-                    .into_iter()
-                    .map(DomainMatch::Exact)
-                    .collect(),
-            };
-            let ips = service.addresses.iter().filter(|address| !address.contains('/'));
-            names.extend(ips.map(|address| DomainMatch::Exact(address.clone())));
-            self.push(format!("{}:{number}", service.host), names, routes);
+            self.add_http(context, owner, service, port, number);
         }
+    }
+
+    fn add_http(
+        &mut self,
+        context: &Context<'_>,
+        owner: Option<&Entry>,
+        service: &Arc<Service>,
+        port: &Port,
+        number: u16,
+    ) {
+        let cache = context.documents.cache();
+        let shape = context.registry.shape();
+        let resource = owner.map(|entry| &entry.resource);
+        // A rule that asks who the client is, or stands in several resources, is compiled each time.
+        let stable = owner.is_none_or(Entry::is_alike_for_all) && number == port.number;
+        let kept = stable.then(|| cache.host(service, number, context.namespace())).flatten();
+        let kept = kept.filter(|kept| {
+            let same_owner = match (&kept.owner, resource) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (None, None) => true,
+                _ => false,
+            };
+            same_owner && kept.shape == shape
+        });
+        if let Some(kept) = kept {
+            self.push(kept.host, Some(kept.hash));
+            return;
+        }
+        let routes = routes_of(context, owner, service, port, number);
+        let mut domains: Vec<DomainMatch> = match service.host.strip_prefix('*') {
+            Some(suffix) => vec![DomainMatch::Suffix(suffix.to_owned())],
+            None => hosts::variants(&service.host, context.namespace(), context.settings)
+                .into_iter()
+                .map(DomainMatch::Exact)
+                .collect(),
+        };
+        let ips = service.addresses.iter().filter(|address| !address.contains('/'));
+        domains.extend(ips.map(|address| DomainMatch::Exact(address.clone())));
+        let host = VirtualHost { name: format!("{}:{number}", service.host), domains, routes, https_redirect: false };
+        let hash = super::hash_of(&host);
+        if stable {
+            let (service, owner) = (service.clone(), resource.cloned());
+            let made = Host { service, owner, shape: shape.to_owned(), host: host.clone(), hash: hash.clone() };
+            cache.keep_host(number, context.namespace(), made);
+        }
+        self.push(host, Some(hash));
     }
 
     /// Adds a host that a VirtualService names and no service serves.
@@ -87,17 +128,25 @@ impl Gathered {
                 .collect(),
         };
         self.protocols.insert(rank(Protocol::Http));
-        self.push(format!("{host}:{HTTP_PORT}"), names, routes::of_entry(context, site, entry));
+        let routes = routes::of_entry(context, site, entry);
+        let name = format!("{host}:{HTTP_PORT}");
+        self.push(VirtualHost { name, domains: names, routes, https_redirect: false }, None);
     }
 
-    fn push(&mut self, name: String, domains: Vec<DomainMatch>, routes: Vec<Route>) {
-        let domains: Vec<_> = domains.into_iter().filter(|domain| self.taken.insert(domain.clone())).collect();
-        if !domains.is_empty() {
-            self.hosts.push(VirtualHost { name, domains, routes, https_redirect: false });
+    /// Adds a virtual host with the domains that no other has taken.
+    fn push(&mut self, mut host: VirtualHost, hash: Option<String>) {
+        let all = host.domains.len();
+        host.domains.retain(|domain| self.taken.insert(domain.clone()));
+        if !host.domains.is_empty() {
+            let hash = hash.filter(|_| host.domains.len() == all).unwrap_or_else(|| super::hash_of(&host));
+            self.hashes.push(hash);
+            self.hosts.push(host);
         }
     }
 
-    fn finish(self, port: u16) -> PortRoutes {
+    fn finish(self, port: u16, hashes: &mut Vec<String>) -> PortRoutes {
+        hashes.extend(self.hashes);
+        hashes.push(super::hash_of(&(port, &self.l4)));
         let protocol = match self.protocols.len() {
             1 => self.protocols.first().map_or(Protocol::Auto, |rank| unrank(*rank)),
             _ if self.protocols.iter().all(|rank| *rank <= 1) => Protocol::Http,

@@ -35,6 +35,11 @@ impl PeerModes {
         Self { all: all.collect() }
     }
 
+    /// Says whether any policy decides anything.
+    pub(super) fn decides(&self) -> bool {
+        !self.all.is_empty()
+    }
+
     /// Gives the mode of a workload's port, and the resource that decides: the narrowest scope first, in a scope the oldest.
     pub(crate) fn mode(
         &self,

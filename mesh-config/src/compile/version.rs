@@ -6,7 +6,7 @@ use serde::ser::{self, Serializer};
 ///
 /// Two lanes of folded multiplication, as in wyhash (Wang Yi, public domain): not for secrets, but a hundred times cheaper
 /// than writing the table out, which a recompilation after a small change would spend most of its time on.
-pub(super) fn hash_of<T: Serialize>(value: &T) -> String {
+pub(crate) fn hash_of<T: Serialize>(value: &T) -> String {
     let mut feed = Feed { lanes: [FIRST, SECOND] };
     // Feeding a hash cannot fail, and the types of a table have no serializers that do.
     let _ = value.serialize(&mut feed);

@@ -63,6 +63,15 @@ impl HttpEntry {
 }
 
 impl Entry {
+    /// Says whether its rules are the same for every client of a namespace, and its own.
+    pub(crate) fn is_alike_for_all(&self) -> bool {
+        !self.by_elements
+            && self.http.iter().all(|entry| {
+                let asks = |route: &HttpRoute| route.matches.iter().any(|one| !one.source_labels.is_empty());
+                matches!(entry.rule, Rule::Written(_)) && entry.route().is_some_and(|route| !asks(route))
+            })
+    }
+
     pub(crate) fn is_mesh(&self) -> bool {
         self.gateways.iter().any(|gateway| gateway == MESH)
     }

@@ -52,6 +52,7 @@ fn service(registry: &Registry, resource: &Arc<Resource>, entry: &ServiceEntry, 
         addresses: entry.addresses.clone(),
         subject_alt_names: entry.subject_alt_names.clone(),
         resource: resource.clone(),
+        slices: Vec::new(),
     }
 }
 

@@ -15,20 +15,27 @@ use crate::kinds::kubernetes::{EndpointSlice, ServicePort, ServiceSpec, SliceEnd
 use crate::resource::Resource;
 
 /// Slices by namespace and service.
-type Slices<'a> = HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>;
+type Slices<'a> = HashMap<(&'a str, &'a str), Vec<(&'a Arc<Resource>, &'a EndpointSlice)>>;
 
 /// Makes a service of every Kubernetes Service.
-pub(super) fn services(documents: &Documents, registry: &Registry) -> Vec<Service> {
+pub(super) fn services(documents: &Documents, registry: &Registry, before: Option<&Registry>) -> Vec<Arc<Service>> {
     let mut slices = Slices::new();
     for (resource, slice) in documents.of::<EndpointSlice>() {
         if let Some(service) = resource.meta.labels.get("kubernetes.io/service-name") {
-            slices.entry((resource.namespace(), service)).or_default().push(slice);
+            slices.entry((resource.namespace(), service)).or_default().push((resource, slice));
         }
     }
     let nodes: BTreeMap<&str, Locality> =
         documents.of::<NodeSpec>().map(|(node, _)| (node.name(), locality(node))).collect();
     let context = Context { registry, slices, nodes };
-    documents.of::<ServiceSpec>().map(|(resource, spec)| context.service(documents, resource, spec)).collect()
+    let made = documents.of::<ServiceSpec>().map(|(resource, spec)| {
+        let host = format!("{}.{}.svc.{}", resource.name(), resource.namespace(), documents.settings().domain);
+        let slices = context.slices.get(&(resource.namespace(), resource.name()));
+        let slices: Vec<Arc<Resource>> = slices.into_iter().flatten().map(|(slice, _)| Arc::clone(slice)).collect();
+        let known = before.and_then(|before| before.made_of(resource, &host, &slices));
+        known.cloned().unwrap_or_else(|| Arc::new(context.service(host, resource, spec, slices)))
+    });
+    made.collect()
 }
 
 struct Context<'a> {
@@ -38,8 +45,13 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn service(&self, documents: &Documents, resource: &Arc<Resource>, spec: &ServiceSpec) -> Service {
-        let host = format!("{}.{}.svc.{}", resource.name(), resource.namespace(), documents.settings().domain);
+    fn service(
+        &self,
+        host: String,
+        resource: &Arc<Resource>,
+        spec: &ServiceSpec,
+        slices: Vec<Arc<Resource>>,
+    ) -> Service {
         let external_name = spec.kind == "ExternalName" && !spec.external_name.is_empty();
         let tcp = spec.ports.iter().filter(|port| port.protocol.is_empty() || port.protocol == "TCP");
         let export_to = resource.meta.annotations.get("networking.istio.io/exportTo");
@@ -55,6 +67,7 @@ impl Context<'_> {
             addresses: virtual_ip.into_iter().cloned().collect(),
             subject_alt_names: Vec::new(),
             resource: resource.clone(),
+            slices,
         }
     }
 
@@ -83,7 +96,7 @@ impl Context<'_> {
         let namespace = resource.namespace();
         let mut endpoints = Vec::new();
         if let Some(slices) = self.slices.get(&(namespace, resource.name())) {
-            for slice in slices {
+            for (_, slice) in slices {
                 let ports = slice
                     .ports
                     .iter()

@@ -13,13 +13,6 @@ const MAX_DEPTH: usize = 64;
 /// Nodes that aliases may add to one document.
 const MAX_ALIAS_NODES: usize = 100_000;
 
-/// One document of a file.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    /// The document; `None` when it is empty.
-    pub(crate) root: Result<Option<Node>, Fault>,
-}
-
 /// Why a document could not be read.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -29,15 +22,14 @@ pub(crate) struct Fault {
     pub(crate) remedy: &'static str,
 }
 
-/// Reads every document of a file.
-pub(crate) fn read(text: &str) -> Vec<Chunk> {
+/// Cuts a file into its documents; each comes with the number of lines before it.
+pub(crate) fn parts(text: &str) -> Result<Vec<(u32, &str)>, Fault> {
     if text.len() > MAX_FILE_BYTES {
         let message =
             format!("the file has {} MiB, more than the {} MiB that are read", text.len() >> 20, MAX_FILE_BYTES >> 20);
-        return vec![Chunk { root: Err(Fault { line: 1, column: 1, message, remedy: "split it into several files" }) }];
+        return Err(Fault { line: 1, column: 1, message, remedy: "split it into several files" });
     }
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    split(text).into_iter().map(|(line, part)| Chunk { root: document(part, line) }).collect()
+    Ok(split(text.strip_prefix('\u{feff}').unwrap_or(text)))
 }
 
 /// Cuts a text at its `---` lines; each part comes with the number of lines before it.
@@ -59,7 +51,8 @@ fn split(text: &str) -> Vec<(u32, &str)> {
     parts
 }
 
-fn document(text: &str, first_line: u32) -> Result<Option<Node>, Fault> {
+/// Reads one document; `None` when it is empty.
+pub(crate) fn document(text: &str, first_line: u32) -> Result<Option<Node>, Fault> {
     let mut builder = Builder { first_line, stack: Vec::new(), anchors: Vec::new(), alias_nodes: 0, root: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| scan_fault(&error, first_line))?;
