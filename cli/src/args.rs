@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Train(Train),
     /// Scores a model on stored measurements.
     Evaluate(Evaluate),
+    /// Tells about a model.
+    Model(ModelArgs),
     /// Prints why a pod was scored as it was.
     Explain(Explain),
     /// Checks settings, or the mesh resources in files and folders.
@@ -144,12 +146,45 @@ pub(crate) struct ProxyArgs {
     pub mesh: Vec<PathBuf>,
 }
 
+/// Where rows for training and scoring come from.
+#[derive(Debug, Args)]
+pub(crate) struct Rows {
+    /// Database: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// A CSV file with a row a node and window, in place of a database; docs/model.md names its columns.
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub csv: Option<PathBuf>,
+    /// A file of Prometheus answers as the Kepler model server keeps them, in place of a database.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["store", "csv"])]
+    pub kepler: Option<PathBuf>,
+}
+
+/// `wattle model`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// What to tell.
+    #[command(subcommand)]
+    pub verb: ModelVerb,
+}
+
+/// `wattle model …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// Layers, features with units and ranges, scores, provenance.
+    Show {
+        /// The artifact [default: model.path of the settings].
+        #[arg(value_name = "FILE")]
+        model: Option<PathBuf>,
+    },
+}
+
 /// `wattle train`.
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// Database to learn from: sqlite://FILE or postgres://….
-    #[arg(long, value_name = "URL")]
-    pub store: Option<String>,
+    /// Where the rows come from.
+    #[command(flatten)]
+    pub rows: Rows,
     /// Where the artifact is written [default: model.path of the settings].
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -162,6 +197,18 @@ pub(crate) struct Train {
     /// Seed of everything random.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Draws the model on its held-out rows as one page (HTML).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Instead: trains and scores a published data set, such as specpower; writes no artifact.
+    #[arg(long, value_name = "NAME", requires = "split")]
+    pub dataset: Option<String>,
+    /// The split rule of that data set, such as SPEC-A.
+    #[arg(long, value_name = "RULE", requires = "dataset")]
+    pub split: Option<String>,
+    /// Folder that holds a folder a data set.
+    #[arg(long, value_name = "DIR", env = "WATTLE_CORPUS")]
+    pub corpus: Option<PathBuf>,
     /// Writes the artifact even if it is no better than the baseline.
     #[arg(long)]
     pub allow_worse: bool,
@@ -176,9 +223,9 @@ pub(crate) struct Evaluate {
     /// The artifact [default: model.path of the settings].
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Database to score on: sqlite://FILE or postgres://….
-    #[arg(long, value_name = "URL")]
-    pub store: Option<String>,
+    /// Where the rows come from.
+    #[command(flatten)]
+    pub rows: Rows,
     /// Scores on the last DURATION only.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub since: Option<std::time::Duration>,
@@ -273,18 +320,18 @@ impl Cli {
                 Some(&args.mesh)
             }
             Command::Train(args) => {
-                flag("collector.store", args.store.as_ref(), "store");
+                flag("collector.store", args.rows.store.as_ref(), "store");
                 None
             }
             Command::Evaluate(args) => {
-                flag("collector.store", args.store.as_ref(), "store");
+                flag("collector.store", args.rows.store.as_ref(), "store");
                 None
             }
             Command::Migrate(args) => {
                 flag("collector.store", args.store.as_ref(), "store");
                 None
             }
-            Command::Explain(_) | Command::Check(_) => None,
+            Command::Explain(_) | Command::Check(_) | Command::Model(_) => None,
         };
         if let Some(paths) = mesh.filter(|paths| !paths.is_empty()) {
             let list = paths.iter().map(|path| Value::from(path.to_string_lossy())).collect();

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, SchedulerArgs, SchedulerVerb};
+use args::{Cli, Command, ModelArgs, ModelVerb, SchedulerArgs, SchedulerVerb};
 use settings::{Problems, Settings, Sources};
 
 fn main() -> ExitCode {
@@ -55,6 +55,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Proxy(_) => roles::proxy::run(settings).await,
         Command::Train(args) => verbs::train::run(args, settings).await,
         Command::Evaluate(args) => verbs::evaluate::run(args, settings).await,
+        Command::Model(ModelArgs { verb: ModelVerb::Show { model } }) => verbs::evaluate::show(model, &settings),
         Command::Explain(args) => verbs::explain::run(args, settings).await,
         Command::Check(args) => verbs::check::run(&args),
         Command::Migrate(_) => verbs::migrate::run(settings).await,

@@ -5,4 +5,5 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod migrate;
+pub(crate) mod rows;
 pub(crate) mod train;

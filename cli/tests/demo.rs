@@ -135,6 +135,12 @@ fn learns_by_hand(folder: &Path, store: &str) {
     assert_eq!(trained.code, Some(0), "{}", trained.stderr);
     let scores: Value = serde_json::from_str(&trained.stdout).expect("JSON");
     assert!(scores["power_mape"].as_f64() < scores["power_mape_baseline"].as_f64(), "{scores}");
+    let report = ["train", "--store", store, "--out", "again.wattle", "--allow-worse", "--report", "report.html"];
+    assert_eq!(wattle(folder, &report).code, Some(0));
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("a report");
+    assert!(page.contains("<svg") && page.contains("Predicted against measured"), "{page}");
+    let shown = wattle(folder, &["model", "show", "by-hand.wattle"]);
+    assert!(shown.code == Some(0) && shown.stdout.contains("power"), "{}{}", shown.stdout, shown.stderr);
     let evaluated = wattle(folder, &["evaluate", "--model", "by-hand.wattle", "--store", store]);
     assert_eq!(evaluated.code, Some(0), "{}", evaluated.stderr);
     assert!(evaluated.stdout.contains("power MAPE"), "{}", evaluated.stdout);

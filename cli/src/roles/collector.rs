@@ -11,7 +11,7 @@ use super::{join_within, until_stopped};
 use crate::listen::Ports;
 use crate::own::{self, Readiness};
 use crate::settings::Settings;
-use crate::verbs::train::redact;
+use crate::verbs::rows::redact;
 use crate::{banner, progress};
 
 /// Runs until stopped.

@@ -1,30 +1,26 @@
-//! `wattle evaluate`: scores an artifact on stored measurements.
+//! `wattle evaluate`: scores an artifact on measurements. `wattle model show`: tells what is in one.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use wattle_collector::store::Store;
 use wattle_contract::Timestamp;
-use wattle_model::Dataset;
+use wattle_model::{Artifact, Dataset, report};
 
 use crate::args::Evaluate;
 use crate::learn;
 use crate::progress;
 use crate::settings::Settings;
-use crate::verbs::train::redact;
+use crate::verbs::rows;
 
 /// Scores and prints.
 ///
 /// # Errors
-/// The artifact or the store cannot be read, or there is nothing to score on.
+/// The artifact or the rows cannot be read, or there is nothing to score on.
 pub(crate) async fn run(args: Evaluate, settings: Settings) -> anyhow::Result<ExitCode> {
-    let path = args.model.unwrap_or_else(|| settings.model_path());
-    let artifact = learn::read_artifact(&path)?
-        .with_context(|| format!("there is no model at {}; train one with `wattle train`", path.display()))?;
-    let url = settings.store_url();
-    let store = Store::open(&url).await.with_context(|| format!("cannot open the store {}", redact(&url)))?;
+    let artifact = artifact(args.model, &settings)?;
     let since = args.since.map_or(Timestamp(i64::MIN), |span| learn::now().minus(span));
-    let windows = store.windows(since, Timestamp(i64::MAX)).await.context("cannot read the measured windows")?;
+    let windows = rows::windows(&args.rows, &settings, (since, Timestamp(i64::MAX))).await?;
     let evaluation = wattle_model::evaluate(&artifact, &Dataset::from_windows(&windows))?;
     if args.json {
         println!("{}", serde_json::to_string(&evaluation)?);
@@ -32,4 +28,19 @@ pub(crate) async fn run(args: Evaluate, settings: Settings) -> anyhow::Result<Ex
         println!("{}", progress::scores(&evaluation));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what is in an artifact.
+///
+/// # Errors
+/// The artifact cannot be read.
+pub(crate) fn show(model: Option<PathBuf>, settings: &Settings) -> anyhow::Result<ExitCode> {
+    print!("{}", report::show(&artifact(model, settings)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn artifact(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<Artifact> {
+    let path = path.unwrap_or_else(|| settings.model_path());
+    learn::read_artifact(&path)?
+        .with_context(|| format!("there is no model at {}; train one with `wattle train`", path.display()))
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use wattle_collector::store::Store;
 
 use crate::settings::Settings;
-use crate::verbs::train::redact;
+use crate::verbs::rows::redact;
 
 /// Opens the store, which runs the migrations that are missing.
 ///
