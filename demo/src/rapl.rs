@@ -73,8 +73,8 @@ struct State {
 struct Counter {
     zone: String,
     folder: PathBuf,
-    /// Where it wraps.
-    range_microjoules: u64,
+    /// Where it wraps; `None` where the kernel does not say.
+    range_microjoules: Option<u64>,
     last_microjoules: u64,
 }
 
@@ -170,7 +170,12 @@ impl Counter {
     fn advance(&mut self) -> u64 {
         let Ok(now) = read_number(&self.folder.join("energy_uj")) else { return 0 };
         let before = std::mem::replace(&mut self.last_microjoules, now);
-        if now >= before { now - before } else { self.range_microjoules.saturating_sub(before).saturating_add(now) }
+        match self.range_microjoules {
+            _ if now >= before => now - before,
+            Some(range) => range.saturating_sub(before).saturating_add(now),
+            // Of unknown range: what is there was spent since it began again.
+            None => now,
+        }
     }
 }
 
@@ -192,7 +197,7 @@ fn find_counters(powercap: &Path) -> Result<Vec<Counter>, Error> {
         match read_number(&file) {
             Ok(last_microjoules) => counters.push(Counter {
                 zone: name.trim().split('-').next().unwrap_or_default().to_owned(),
-                range_microjoules: read_number(&folder.join("max_energy_range_uj")).unwrap_or(u64::MAX),
+                range_microjoules: read_number(&folder.join("max_energy_range_uj")).ok(),
                 last_microjoules,
                 folder,
             }),

@@ -67,6 +67,20 @@ async fn sockets_are_summed_over_wraps_and_split_by_processor_use() {
     assert!((rapl.joules(Instant::now()) - 6.5).abs() < 1e-9);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_counter_of_unknown_range_that_fell_began_again() {
+    let host = Host::new();
+    for folder in ["intel-rapl:0", "intel-rapl:1", "intel-rapl:0:0"] {
+        fs::remove_file(host.paths().powercap.join(folder).join("max_energy_range_uj")).expect("was there");
+    }
+    let rapl = Rapl::open(host.paths(), Instant::now()).expect("readable counters");
+
+    host.energy("intel-rapl:0", 5_000_000);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    assert!((rapl.joules(Instant::now()) - 5.0).abs() < 1e-9);
+}
+
 #[test]
 fn a_host_is_named_and_counted() {
     let host = Host::new();
