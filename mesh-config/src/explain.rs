@@ -245,7 +245,7 @@ fn settings(cluster: &Cluster, route: &Route) -> Vec<String> {
 
 fn retries(policy: &RetryPolicy) -> String {
     let each = policy.per_try_timeout.map_or_else(String::new, |time| format!(", {} s each", time.as_secs_f64()));
-    format!("up to {} further tries{each}, on {:?}", policy.attempts, evaluate::retry_words(&policy.on))
+    format!("up to {} further tries{each}, on {}", policy.attempts, evaluate::retry_words(&policy.on))
 }
 
 /// Finds the virtual host of a request.

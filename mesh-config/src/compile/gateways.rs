@@ -85,7 +85,7 @@ fn listener(context: &Context<'_>, port: u16, bound: &[Bound]) -> GatewayListene
     let spoken =
         |bound: &Bound| bound.server.port.as_ref().map_or("HTTP", |port| port.protocol.as_str()).to_uppercase();
     let mut made = GatewayListener {
-        name: bound.first().map(|bound| bound.gateway.clone()).unwrap_or_default(),
+        name: bound.first().map(name).unwrap_or_default(),
         bind: bound.iter().find_map(|bound| bound.server.bind.parse().ok()),
         port,
         protocol: protocol(&bound.first().map(spoken).unwrap_or_default()),
@@ -112,6 +112,11 @@ fn listener(context: &Context<'_>, port: u16, bound: &[Bound]) -> GatewayListene
     }
     made.hosts = gathered.finish();
     made
+}
+
+/// Gives the server's own name, else the Gateway's.
+fn name(bound: &Bound) -> String {
+    if bound.server.name.is_empty() { bound.gateway.clone() } else { bound.server.name.clone() }
 }
 
 fn protocol(name: &str) -> Protocol {

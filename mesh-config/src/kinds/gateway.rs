@@ -54,7 +54,7 @@ message! {
     struct TlsCertificate {
         server_certificate: String = "serverCertificate";
         private_key: String = "privateKey";
-        ca_certificates: String = "caCertificates";
+        ca_certificates: String = "caCertificates" unapplied "set caCertificates beside tlsCertificates";
     }
 }
 

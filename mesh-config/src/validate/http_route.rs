@@ -145,6 +145,10 @@ fn matches(one: &HttpMatchRequest, path: &str, in_delegate: bool, check: &mut Ch
             if !is_header_name(name) && !name.starts_with("@request.auth.claims") {
                 check.error(&at, format!("Invalid value: {name:?} is not a valid header name"));
             }
+            if name.starts_with("@request.auth.claims") {
+                let message = "a match on a token's claim is accepted, and matches nothing: tokens are not verified";
+                check.warn(rules::NOT_APPLIED, &at, message, "match a header that the application sets");
+            }
             string_match(text, &at, true, check);
         }
     }

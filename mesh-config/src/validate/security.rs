@@ -1,7 +1,7 @@
 //! Rules of PeerAuthentication, RequestAuthentication and AuthorizationPolicy.
 
 use super::check::{Check, is_network};
-use crate::finding::RuleId;
+use crate::finding::{RuleId, rules};
 use crate::kinds::authorization_policy::{AuthorizationPolicy, Condition, Operation, PolicyAction, Source};
 use crate::kinds::peer_authentication::PeerAuthentication;
 use crate::kinds::request_authentication::{JwtRule, RequestAuthentication};
@@ -42,6 +42,10 @@ pub(super) fn targets(
     for (path, reference) in listed.chain(one.map(|one| ("spec.targetRef".to_owned(), one))) {
         if !reference.namespace.is_empty() {
             check.error(format!("{path}.namespace"), "cross namespace referencing is not currently supported");
+        }
+        if matches!(reference.kind.as_str(), "GatewayClass" | "Service" | "ServiceEntry") {
+            let message = format!("a policy for a {} is accepted, not applied: there are no waypoints", reference.kind);
+            check.warn(rules::NOT_APPLIED, &path, message, "select the workloads by labels");
         }
         let known = matches!(reference.kind.as_str(), "Gateway" | "GatewayClass" | "Service" | "ServiceEntry");
         if !known && !reference.kind.is_empty() {

@@ -278,6 +278,10 @@ fn client_tls(tls: &ClientTlsSettings, path: &str, check: &mut Check<'_>) {
     if !tls.credential_name.is_empty() && !matches!(tls.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
         check.advise(format!("{path}.credentialName"), "credentialName has an effect with SIMPLE and MUTUAL only");
     }
+    if !tls.credential_name.is_empty() && matches!(tls.mode, ClientTlsMode::Simple | ClientTlsMode::Mutual) {
+        let message = "the certificates to trust in the Secret are not read: the system's are trusted";
+        check.warn(rules::NOT_APPLIED, format!("{path}.credentialName"), message, "name a file with caCertificates");
+    }
     match tls.mode {
         ClientTlsMode::Mutual if tls.credential_name.is_empty() => {
             if tls.client_certificate.is_empty() {
