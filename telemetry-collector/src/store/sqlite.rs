@@ -4,7 +4,7 @@
 //! (law 13: kill -9), because its pages are with the operating system. A power cut may take the last commits but never
 //! the consistency of the file. `full` would add one fsync a scrape to guard against that alone.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,11 +77,13 @@ pub(super) fn writer_lock(pool: &SqlitePool, store: &str) -> Result<File, Error>
     let path = options.get_filename();
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
-    let file = File::create(path.parent().unwrap_or(Path::new("")).join(name))
-        .map_err(|error| Error::Open { store: store.to_owned(), source: Arc::new(sqlx::Error::Io(error)) })?;
+    let failed = |error| Error::Open { store: store.to_owned(), source: Arc::new(sqlx::Error::Io(error)) };
+    let file = File::create(path.parent().unwrap_or(Path::new("")).join(name)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(Error::InUse { store: store.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { store: store.to_owned() }),
+        // A file system without locks: nobody uses the store, and nobody can say so.
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
