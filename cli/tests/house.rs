@@ -127,7 +127,7 @@ fn every_command_of_the_readme_is_executed_somewhere() {
         ("wattle explain --pod", "cli/tests/demo.rs"),
         ("wattle train --store", "cli/tests/demo.rs"),
         ("wattle evaluate --model", "cli/tests/demo.rs"),
-        ("wattle check", "cli/tests/refusals.rs"),
+        ("wattle check", "cli/tests/refusals.rs, cli/tests/verbs.rs"),
         ("curl ", "cli/tests/demo.rs asks the same addresses"),
         ("kubectl ", "cli/tests/deploy.rs parses what it applies"),
         ("helm ", "cli/tests/deploy.rs"),

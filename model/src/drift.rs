@@ -26,7 +26,7 @@ pub struct PageHinkley {
 }
 
 impl Default for PageHinkley {
-    /// Slack of half a standard deviation, alarm at 12: a false alarm about once in 10^5 independent residuals.
+    /// Slack of half a standard deviation, alarm at 12: meant for a false alarm about once in 10^5 independent residuals; not measured.
     fn default() -> Self {
         Self { slack: 0.5, threshold: 12.0, up: 0.0, down: 0.0, raised: false }
     }

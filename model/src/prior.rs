@@ -76,7 +76,7 @@ impl Prior {
         self.idle + (self.peak - self.idle) * self.shape.at(utilisation)
     }
 
-    /// Gives the relative error to expect of it, as a half-width that held for 90 % of the machines it was fitted on.
+    /// Gives the relative error to expect of it, as a half-width; a judgement by how much is known, not measured.
     #[must_use]
     pub const fn margin(&self) -> f64 {
         match self.source {
