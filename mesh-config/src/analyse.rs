@@ -7,6 +7,7 @@ mod gateways;
 mod injection;
 mod limits;
 mod matches;
+mod opaque;
 mod policies;
 mod retries;
 mod selectors;
@@ -45,6 +46,7 @@ pub fn analyse(documents: &Documents) -> Vec<Finding> {
     injection::analyse(&mut analysis);
     limits::analyse(&mut analysis);
     matches::analyse(&mut analysis);
+    opaque::analyse(&mut analysis);
     policies::analyse(&mut analysis);
     retries::analyse(&mut analysis);
     selectors::analyse(&mut analysis);

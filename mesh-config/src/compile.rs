@@ -13,6 +13,7 @@ mod gateways;
 mod inbound;
 mod l4;
 mod matching;
+mod opaque;
 mod outbound;
 mod peers;
 mod policies;
@@ -36,7 +37,9 @@ use crate::settings::MeshSettings;
 pub(crate) use cache::Cache;
 pub(crate) use delegates::find as find_delegate;
 pub(crate) use destination_rules::DestinationRules;
+pub(crate) use opaque::{http_fields, reached};
 pub(crate) use peers::PeerModes;
+pub(crate) use policies::{applies, rule as policy_rule};
 pub(crate) use retries::{DEFAULT_RETRY_ON, grpc_status, retry_on};
 pub(crate) use scope::Scope;
 pub(crate) use version::hash_of;
@@ -133,7 +136,11 @@ pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> Route
             (RouteTable { gateways, clusters, ..RouteTable::default() }, (cluster_hashes, Vec::new()))
         }
     };
-    table.policies = policies::of_workload(&context);
+    let opaque = match workload.mode {
+        ProxyMode::Sidecar => opaque::of_inbound(&table.inbound),
+        ProxyMode::Gateway => opaque::of_listeners(&table.gateways),
+    };
+    table.policies = policies::of_workload(&context, &opaque);
     table.telemetry = telemetry::of_workload(&context);
     // The large parts have hashes already: what is kept from before need not be hashed again.
     let protocols: Vec<_> = table.outbound.iter().map(|port| (port.port, port.protocol)).collect();
@@ -147,5 +154,14 @@ pub(crate) fn policies_of(
     documents: &Documents,
     workload: &WorkloadIdentity,
 ) -> Vec<wattle_contract::route::AuthorizationPolicy> {
-    policies::of_workload(&Context::new(documents, workload))
+    let context = Context::new(documents, workload);
+    policies::of_workload(&context, &opaque_ports(&context))
+}
+
+/// Gives the ports of a workload that carry bytes, of which HTTP's fields say nothing.
+pub(crate) fn opaque_ports(context: &Context<'_>) -> Vec<u16> {
+    match context.client.mode {
+        ProxyMode::Sidecar => opaque::of_inbound(&inbound::ports(context, &Scope::of(context))),
+        ProxyMode::Gateway => opaque::of_listeners(&gateways::listeners(context)),
+    }
 }

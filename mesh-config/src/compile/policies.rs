@@ -7,7 +7,7 @@ use wattle_contract::route::{
     AuthorizationPolicy as Compiled, Condition, Operation, PolicyAction, Rule, Source, StringMatch, Values,
 };
 
-use super::Context;
+use super::{Context, opaque};
 use crate::kinds::authorization_policy::{
     AuthorizationPolicy, Condition as When, Operation as To, PolicyAction as Action, Rule as Written, Source as From,
 };
@@ -15,8 +15,8 @@ use crate::kinds::shared::PolicyTargetReference;
 use crate::registry::labels_match;
 use crate::resource::Resource;
 
-/// Gives the policies that hold for the workload: custom first, then deny, allow, audit.
-pub(super) fn of_workload(context: &Context<'_>) -> Vec<Compiled> {
+/// Gives the policies that hold for the workload, given its ports that carry bytes: custom first, then deny, allow, audit.
+pub(super) fn of_workload(context: &Context<'_>, opaque: &[u16]) -> Vec<Compiled> {
     let all = context.documents.of::<AuthorizationPolicy>();
     let mut held: Vec<_> = all.filter(|(resource, policy)| applies(context, resource, policy)).collect();
     // Stable: inside one action the oldest stays first.
@@ -26,7 +26,7 @@ pub(super) fn of_workload(context: &Context<'_>) -> Vec<Compiled> {
         Action::Absent | Action::Allow => 2,
         Action::Audit => 3,
     });
-    held.into_iter().map(|(resource, policy)| compile(resource, policy)).collect()
+    held.into_iter().map(|(resource, policy)| compile(resource, policy, opaque)).collect()
 }
 
 /// Says whether a policy holds for the workload.
@@ -51,7 +51,7 @@ pub(super) fn targets(context: &Context<'_>, resource: &Resource, reference: &Po
         && context.client.labels.get("gateway.networking.k8s.io/gateway-name") == Some(&reference.name)
 }
 
-fn compile(resource: &Arc<Resource>, policy: &AuthorizationPolicy) -> Compiled {
+fn compile(resource: &Arc<Resource>, policy: &AuthorizationPolicy, opaque: &[u16]) -> Compiled {
     let provider = policy.provider.as_ref().map(|provider| provider.name.clone());
     let action = match policy.action {
         Action::Absent | Action::Allow => PolicyAction::Allow,
@@ -59,15 +59,21 @@ fn compile(resource: &Arc<Resource>, policy: &AuthorizationPolicy) -> Compiled {
         Action::Audit => PolicyAction::Audit,
         Action::Custom => PolicyAction::Custom(provider.unwrap_or_default()),
     };
+    let rules = policy.rules.iter().flat_map(|written| {
+        let rule = rule(written, resource.namespace());
+        if opaque::http_fields(written).is_empty() { vec![rule] } else { opaque::split(rule, &action, opaque) }
+    });
+    let rules = rules.collect();
     Compiled {
         name: format!("{}/{}", resource.namespace(), resource.name()),
         action,
-        rules: policy.rules.iter().map(|written| rule(written, resource.namespace())).collect(),
+        rules,
         dry_run: resource.meta.annotations.get("istio.io/dry-run").is_some_and(|value| value == "true"),
     }
 }
 
-fn rule(written: &Written, namespace: &str) -> Rule {
+/// Compiles a rule as it is meant for HTTP.
+pub(crate) fn rule(written: &Written, namespace: &str) -> Rule {
     Rule {
         from: written.from.iter().map(|from| source(&from.source.clone().unwrap_or_default(), namespace)).collect(),
         to: written.to.iter().map(|to| operation(&to.operation.clone().unwrap_or_default())).collect(),

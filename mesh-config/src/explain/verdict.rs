@@ -3,12 +3,12 @@
 use wattle_contract::route::{
     AuthorizationPolicy, Cluster, Condition, Operation, PolicyAction, Rule, Source, StringMatch, Values,
 };
-use wattle_contract::{ProxyMode, WorkloadIdentity};
+use wattle_contract::{EndpointAddress, ProxyMode, WorkloadIdentity};
 
 use super::{RequestDescription, evaluate};
 use crate::compile;
 use crate::documents::Documents;
-use crate::registry::labels_match;
+use crate::registry::{Target, labels_match};
 
 /// Gives the verdict in one sentence.
 pub(super) fn of_cluster(
@@ -29,7 +29,19 @@ pub(super) fn of_cluster(
     server.labels = labels;
     server.mode = ProxyMode::Sidecar;
     let policies = compile::policies_of(documents, &server);
-    decide(&policies, client, request)
+    // Policies speak of the workload's port, requests of the service's.
+    let at_workload = endpoint.and_then(|endpoint| match &endpoint.address {
+        EndpointAddress::Socket(address) => Some(address.port()),
+        EndpointAddress::Dns(_, port) => Some(*port),
+        EndpointAddress::Unix(_) => None,
+    });
+    let target = service.and_then(|service| service.ports.iter().find(|port| port.number == cluster.port));
+    let by_number = target.and_then(|port| match port.target {
+        Target::Number(number) => Some(number),
+        Target::Name(_) => None,
+    });
+    let port = at_workload.or(by_number).unwrap_or(request.port);
+    decide(&policies, client, &RequestDescription { port, ..request.clone() })
 }
 
 fn decide(policies: &[AuthorizationPolicy], client: &WorkloadIdentity, request: &RequestDescription) -> String {
