@@ -34,6 +34,7 @@ use crate::gateway_api::Translation;
 use crate::registry::Registry;
 use crate::settings::MeshSettings;
 
+pub(crate) use actions::is_host;
 pub(crate) use cache::Cache;
 pub(crate) use delegates::find as find_delegate;
 pub(crate) use destination_rules::DestinationRules;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::decode::{Schema, Support};
 use crate::kinds::Kind;
+use crate::validate::HOST_OF_ONE_DESTINATION;
 
 /// One field of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +112,10 @@ pub fn markdown() -> String {
                 let _ = writeln!(text, "| `{}` | {} |", field.path, field.note);
                 shown.push(&field.path);
             }
+        }
+        if *kind == Kind::VirtualService {
+            let _ =
+                writeln!(text, "| `http[].route[].headers.request.set{{}}` of `Host` | {HOST_OF_ONE_DESTINATION} |");
         }
     }
     text

@@ -19,6 +19,7 @@ use crate::kinds::Spec;
 use crate::resource::Resource;
 use crate::yaml::Node;
 use check::Check;
+pub(crate) use unapplied::HOST_OF_ONE_DESTINATION;
 
 /// Checks one resource.
 pub(crate) fn validate(resource: &Resource, root: &Node, problems: &mut Vec<Problem>) {

@@ -94,7 +94,8 @@ pub(super) fn rewrite(route: &HttpRoute) -> Option<Rewrite> {
     Some(rewrite).filter(|rewrite| *rewrite != Rewrite::default())
 }
 
-fn is_host(name: &str) -> bool {
+/// Says whether a header is the authority under one of its names.
+pub(crate) fn is_host(name: &str) -> bool {
     name.eq_ignore_ascii_case("host") || name == ":authority"
 }
 

@@ -1,8 +1,12 @@
 //! What is accepted and has no effect, told by name: nothing that a user wrote is passed over in silence.
 
+use std::collections::BTreeMap;
+
+use crate::compile::is_host;
 use crate::decode::{Schema, Support};
 use crate::finding::{Problem, rules};
-use crate::kinds::Kind;
+use crate::kinds::virtual_service::VirtualService;
+use crate::kinds::{Kind, Spec};
 use crate::resource::Resource;
 use crate::yaml::{Node, Value, push_key};
 
@@ -22,6 +26,29 @@ impl Kind {
     }
 }
 
+/// What a `Host` to set cannot do, for the table of what is applied.
+pub(crate) const HOST_OF_ONE_DESTINATION: &str =
+    "only the host of a rule with one destination is set; set it for the whole rule, in headers or rewrite.authority";
+
+/// Tells the hosts that are set for one of several destinations: the authority is rewritten before one is chosen.
+fn hosts_of_destinations(spec: &VirtualService, problems: &mut Vec<Problem>) {
+    for (index, rule) in spec.http.iter().enumerate().filter(|(_, rule)| rule.route.len() > 1) {
+        for (number, one) in rule.route.iter().enumerate() {
+            let set = one.headers.as_ref().and_then(|headers| headers.request.as_ref()).map(|request| &request.set);
+            for name in set.into_iter().flat_map(BTreeMap::keys).filter(|name| is_host(name)) {
+                let mut path = format!("spec.http[{index}].route[{number}].headers.request.set");
+                push_key(&mut path, name);
+                let message = format!("{name} of one of several destinations is accepted, not applied");
+                problems.push(
+                    Problem::new(rules::NOT_APPLIED, path, message)
+                        .effect("requests to this destination keep the authority they have")
+                        .remedy("set it for the whole rule, or give the destination a rule of its own"),
+                );
+            }
+        }
+    }
+}
+
 /// Tells what has no effect.
 pub(super) fn tell(resource: &Resource, root: &Node, problems: &mut Vec<Problem>) {
     if !resource.kind.is_strict() && resource.kind.unapplied().is_none() {
@@ -32,6 +59,9 @@ pub(super) fn tell(resource: &Resource, root: &Node, problems: &mut Vec<Problem>
             Problem::new(rules::NOT_APPLIED, "kind", format!("{} is accepted, not applied", resource.kind.name()));
         problems.push(problem.effect(effect));
         return;
+    }
+    if let Spec::VirtualService(spec) = &resource.spec {
+        hosts_of_destinations(spec, problems);
     }
     if let Some(spec) = root.get("spec") {
         walk(spec, &resource.kind.schema(), &mut "spec".to_owned(), problems);
