@@ -169,7 +169,8 @@ impl Documents {
     ) -> Self {
         let mut by_kind: HashMap<Kind, Vec<Arc<Resource>>> = HashMap::new();
         let mut duplicates = Vec::new();
-        let mut seen: HashMap<(Kind, &str, &str), &Arc<Resource>> = HashMap::new();
+        let count = files.iter().map(|file| file.resources().count()).sum();
+        let mut seen: HashMap<(Kind, &str, &str), &Arc<Resource>> = HashMap::with_capacity(count);
         for resource in files.iter().flat_map(|file| file.resources()) {
             by_kind.entry(resource.kind).or_default().push(resource.clone());
             if resource.name().is_empty() {

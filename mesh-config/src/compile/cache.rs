@@ -32,7 +32,7 @@ pub(super) struct Clusters {
 }
 
 /// The virtual host of a service's port for the clients of a namespace.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Host {
     pub(super) service: Arc<Service>,
     pub(super) owner: Option<Arc<Resource>>,
@@ -67,8 +67,17 @@ impl Cache {
         all.push(made);
     }
 
-    pub(super) fn host(&self, service: &Arc<Service>, port: u16, namespace: &str) -> Option<Host> {
-        self.hosts.lock().get(&(id(service), port, namespace.to_owned())).cloned()
+    /// Gives a virtual host and its hash, if what it was made of still holds.
+    pub(super) fn host(
+        &self,
+        service: &Arc<Service>,
+        port: u16,
+        namespace: &str,
+        holds: impl Fn(&Host) -> bool,
+    ) -> Option<(VirtualHost, String)> {
+        let kept = self.hosts.lock();
+        let made = kept.get(&(id(service), port, namespace.to_owned())).filter(|made| holds(made))?;
+        Some((made.host.clone(), made.hash.clone()))
     }
 
     pub(super) fn keep_host(&self, port: u16, namespace: &str, made: Host) {

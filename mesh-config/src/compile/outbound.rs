@@ -20,10 +20,9 @@ const HTTP_PORT: u16 = 80;
 #[derive(Default)]
 struct Gathered {
     protocols: BTreeSet<u8>,
-    hosts: Vec<VirtualHost>,
-    taken: HashSet<DomainMatch>,
+    /// Hosts with their hashes, where these are known.
+    hosts: Vec<(VirtualHost, Option<String>)>,
     l4: Vec<wattle_contract::route::L4Route>,
-    hashes: Vec<String>,
 }
 
 /// Compiles the outbound ports of a workload.
@@ -83,17 +82,16 @@ impl Gathered {
         let resource = owner.map(|entry| &entry.resource);
         // A rule that asks who the client is, or stands in several resources, is compiled each time.
         let stable = owner.is_none_or(Entry::is_alike_for_all) && number == port.number;
-        let kept = stable.then(|| cache.host(service, number, context.namespace())).flatten();
-        let kept = kept.filter(|kept| {
+        let holds = |kept: &Host| {
             let same_owner = match (&kept.owner, resource) {
                 (Some(one), Some(other)) => Arc::ptr_eq(one, other),
                 (None, None) => true,
                 _ => false,
             };
             same_owner && kept.shape == shape
-        });
-        if let Some(kept) = kept {
-            self.push(kept.host, Some(kept.hash));
+        };
+        if let Some((host, hash)) = stable.then(|| cache.host(service, number, context.namespace(), holds)).flatten() {
+            self.hosts.push((host, Some(hash)));
             return;
         }
         let routes = routes_of(context, owner, service, port, number);
@@ -113,7 +111,7 @@ impl Gathered {
             let made = Host { service, owner, shape: shape.to_owned(), host: host.clone(), hash: hash.clone() };
             cache.keep_host(number, context.namespace(), made);
         }
-        self.push(host, Some(hash));
+        self.hosts.push((host, Some(hash)));
     }
 
     /// Adds a host that a VirtualService names and no service serves.
@@ -130,30 +128,39 @@ impl Gathered {
         self.protocols.insert(rank(Protocol::Http));
         let routes = routes::of_entry(context, site, entry);
         let name = format!("{host}:{HTTP_PORT}");
-        self.push(VirtualHost { name, domains: names, routes, https_redirect: false }, None);
-    }
-
-    /// Adds a virtual host with the domains that no other has taken.
-    fn push(&mut self, mut host: VirtualHost, hash: Option<String>) {
-        let all = host.domains.len();
-        host.domains.retain(|domain| self.taken.insert(domain.clone()));
-        if !host.domains.is_empty() {
-            let hash = hash.filter(|_| host.domains.len() == all).unwrap_or_else(|| super::hash_of(&host));
-            self.hashes.push(hash);
-            self.hosts.push(host);
-        }
+        self.hosts.push((VirtualHost { name, domains: names, routes, https_redirect: false }, None));
     }
 
     fn finish(self, port: u16, hashes: &mut Vec<String>) -> PortRoutes {
-        hashes.extend(self.hashes);
+        let hosts = settle(self.hosts, hashes);
         hashes.push(super::hash_of(&(port, &self.l4)));
         let protocol = match self.protocols.len() {
             1 => self.protocols.first().map_or(Protocol::Auto, |rank| unrank(*rank)),
             _ if self.protocols.iter().all(|rank| *rank <= 1) => Protocol::Http,
             _ => Protocol::Auto,
         };
-        PortRoutes { port, protocol, hosts: self.hosts, l4: self.l4 }
+        PortRoutes { port, protocol, hosts, l4: self.l4 }
     }
+}
+
+/// Leaves every domain to the first host that has it, and gives the hosts that have any, with their hashes.
+fn settle(hosts: Vec<(VirtualHost, Option<String>)>, hashes: &mut Vec<String>) -> Vec<VirtualHost> {
+    let domains = || hosts.iter().flat_map(|(host, _)| &host.domains);
+    // The domains are only looked at: copies of them would be a good part of a recompilation.
+    let mut taken: HashSet<&DomainMatch> = HashSet::with_capacity(domains().count());
+    let free: Vec<bool> = domains().map(|domain| taken.insert(domain)).collect();
+    let mut free = free.into_iter();
+    let mut settled = Vec::with_capacity(hosts.len());
+    for (mut host, hash) in hosts {
+        let all = host.domains.len();
+        host.domains.retain(|_| free.next() == Some(true));
+        if !host.domains.is_empty() {
+            let hash = hash.filter(|_| host.domains.len() == all);
+            hashes.push(hash.unwrap_or_else(|| super::hash_of(&host)));
+            settled.push(host);
+        }
+    }
+    settled
 }
 
 fn site(port: u16, entry: &Entry) -> Site<'_> {
