@@ -111,9 +111,10 @@ pub fn card(scores: &[TaskScore]) -> String {
          **What it predicts.** The power of a node (watts) and the 95th percentile latency of a service on it (milliseconds) for a\n\
          placement that has not happened, each with a 90 % interval.\n\n\
          **What it must not be used for.** Billing, or machines that neither a meter nor a data sheet describes: those have no\n\
-         prediction. Intervals hold for load like that of the training span; on an alarm of drift the trees are left out.\n\n\
-         **How it was tested.** Published data sets with fixed splits; chosen by cross-validation inside the training rows, which is\n\
-         the column *inner*; the test rows were scored with what had been chosen. MAPE in percent, MAE in the target's unit;\n\
+         prediction. Intervals hold for load like that of the training span; no running role watches for drift yet.\n\n\
+         **How it was tested.** Published data sets with fixed splits. The column *inner* is cross-validation inside the training\n\
+         rows. Test scores were in view while recipes were chosen, so read them as optimistic; docs/model.md says where.\n\
+         MAPE in percent, MAE in the target's unit;\n\
          *constant* is the median of the training rows, *inside* the share of test rows in their 90 % interval.\n\n\
          | data set | split | target | train / test rows | MAPE | MAE | R2 | inside | inner MAPE | constant MAPE / MAE |\n\
          |---|---|---|---|---|---|---|---|---|---|\n",
