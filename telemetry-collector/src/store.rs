@@ -13,6 +13,7 @@ pub(crate) mod journal;
 mod open;
 pub(crate) mod outcome;
 mod postgres;
+pub(crate) mod read;
 mod retention;
 pub(crate) mod samples;
 mod series;

@@ -139,6 +139,11 @@ impl Head {
         self.by_id.get(&id).map(|&at| &mut self.series[at as usize])
     }
 
+    /// Gives the series of an id.
+    pub(crate) fn get(&self, id: i64) -> Option<&Series> {
+        self.by_id.get(&id).map(|&at| &self.series[at as usize])
+    }
+
     /// Adds a series, its label texts shared with those of all others.
     pub(crate) fn insert(&mut self, mut series: Series) -> Position {
         series.labels = self.intern(&series.labels);

@@ -293,6 +293,11 @@ impl Samples {
         look(&self.head.read())
     }
 
+    /// Gives the store beneath.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Counts the series in memory.
     pub(crate) fn series_count(&self) -> usize {
         self.head.read().series.len()

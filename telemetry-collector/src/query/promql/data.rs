@@ -8,6 +8,7 @@ use super::value::Grid;
 use super::{QueryError, subquery};
 use crate::config::QueryLimits;
 use crate::store::chunk::Point;
+use crate::store::read::Points;
 use crate::store::samples::{Samples, Selected};
 
 /// Points by selector; a selector is told by where it is in the expression.
@@ -42,11 +43,37 @@ pub(super) async fn load(
             }
             matchers.matchers.push(named);
         }
-        let found = samples.select(&matchers, start, end, left).await?.ok_or_else(|| too_many(limits))?;
+        let found = read(samples, &matchers, start, end, left).await?.ok_or_else(|| too_many(limits))?;
         left = left.saturating_sub(found.iter().map(|series| series.points.len()).sum());
         data.insert(key(selector), found);
     }
     Ok(data)
+}
+
+/// Reads the points of the series that match; `None` when there are more than `left`.
+async fn read(
+    samples: &Samples,
+    matchers: &promql_parser::label::Matchers,
+    start: i64,
+    end: i64,
+    left: usize,
+) -> Result<Option<Vec<Selected>>, QueryError> {
+    let (mut selected, mut count) = (Vec::new(), 0);
+    for part in samples.find(matchers).chunks(Samples::at_once()) {
+        for (found, packed) in part.iter().zip(samples.packed(part, start, end).await?) {
+            let mut points = Points::default();
+            packed.unpack(start, end, &mut points)?;
+            count += points.times.len() + 1;
+            if count > left {
+                return Ok(None);
+            }
+            if !points.times.is_empty() {
+                let points = points.times.into_iter().zip(points.values).collect();
+                selected.push(Selected { labels: found.labels.clone(), points });
+            }
+        }
+    }
+    Ok(Some(selected))
 }
 
 /// Says that a query is too large.
