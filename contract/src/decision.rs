@@ -65,6 +65,8 @@ pub struct Candidate {
 pub enum Reason {
     /// Scored by predicted cost.
     Predicted,
+    /// Scored by predicted cost, without the model's trees: what is measured here is no longer what they learnt.
+    Drifted,
     /// Neutral score: no model is loaded.
     NoModel,
     /// Neutral score: this node was not measured.
@@ -78,11 +80,18 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Tells whether the score comes from a predicted cost.
+    #[must_use]
+    pub const fn is_predicted(self) -> bool {
+        matches!(self, Self::Predicted | Self::Drifted)
+    }
+
     /// Gives the fixed word for metrics and tables.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
             Self::Predicted => "predicted",
+            Self::Drifted => "drifted",
             Self::NoModel => "no_model",
             Self::NoMeasurement => "no_measurement",
             Self::StaleMeasurement => "stale_measurement",

@@ -5,7 +5,7 @@
 //! overload is never cheap. A node without measured use or capacity, or of which no layer knows anything, has no
 //! prediction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use wattle_contract::{
@@ -15,6 +15,7 @@ use wattle_contract::{
 
 use crate::Error;
 use crate::artifact::Artifact;
+use crate::drift::Alarm;
 use crate::features::{NodeFeatures, extract};
 use crate::power::Layer;
 
@@ -49,19 +50,6 @@ impl Predictor {
         Ok(Self { id: artifact.id()?, artifact: artifact.clone() })
     }
 
-    /// Gives the same model without its trees: what is left when an alarm of drift is on.
-    #[must_use]
-    pub fn without_trees(&self) -> Self {
-        let mut plain = self.clone();
-        if let Some(power) = &mut plain.artifact.power {
-            power.residual = None;
-        }
-        for latency in [&mut plain.artifact.p50, &mut plain.artifact.p95].into_iter().flatten() {
-            latency.residual = None;
-        }
-        plain
-    }
-
     /// Gives the identity of the model: the SHA-256 of its file, as hex.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -77,11 +65,17 @@ impl Predictor {
     /// Compiles tables for the nodes of a snapshot.
     #[must_use]
     pub fn compile(&self, snapshot: &ClusterSnapshot) -> Predictions {
+        self.compile_after(snapshot, &BTreeSet::new())
+    }
+
+    /// Compiles the same where alarms of drift are on: of what they name only layers 1 and 2 serve.
+    #[must_use]
+    pub fn compile_after(&self, snapshot: &ClusterSnapshot, alarms: &BTreeSet<Alarm>) -> Predictions {
         let services = Arc::new(self.services(snapshot));
         let mut nodes = Vec::with_capacity(snapshot.window.nodes.len());
         let mut index = HashMap::with_capacity(snapshot.window.nodes.len());
         for node in &snapshot.window.nodes {
-            if let Some(prediction) = self.node(node, &services) {
+            if let Some(prediction) = self.node(node, &services, Fallen::of(&node.node, alarms)) {
                 index.insert(node.node.clone(), nodes.len());
                 nodes.push(prediction);
             }
@@ -89,11 +83,11 @@ impl Predictor {
         Predictions { nodes, index, services, usage: usage(snapshot), per_request: per_request(snapshot) }
     }
 
-    fn node(&self, node: &NodeWindow, services: &Arc<Services>) -> Option<NodePrediction> {
+    fn node(&self, node: &NodeWindow, services: &Arc<Services>, fallen: Fallen) -> Option<NodePrediction> {
         let features = extract(node, Millicores::ZERO)?;
-        let power = self.power_table(node, &features);
+        let power = self.power_table(node, &features, fallen);
         let latency = self.artifact.p95.as_ref().map(|model| {
-            let trust = model.trust(&node.node, &features);
+            let trust = if fallen.latency { 0.0 } else { model.trust(&node.node, &features) };
             let mut table = Table::of(|u| model.node_part(&node.node, &features.at(u), trust).clamp(-40.0, 40.0).exp());
             table.rising();
             LatencyTable { table, margin: model.margin.min(20.0).exp() as f32 }
@@ -104,13 +98,14 @@ impl Predictor {
             power,
             latency,
             services: Arc::clone(services),
+            has_drifted: fallen.power || fallen.latency,
         })
     }
 
-    fn power_table(&self, node: &NodeWindow, features: &NodeFeatures) -> Option<PowerTable> {
+    fn power_table(&self, node: &NodeWindow, features: &NodeFeatures, fallen: Fallen) -> Option<PowerTable> {
         let model = self.artifact.power.as_ref()?;
         let (curve, layer) = model.curve(&node.node, &node.machine)?;
-        let trust = model.trust(layer, features);
+        let trust = if fallen.power { 0.0 } else { model.trust(layer, features) };
         let mut table = Table::of(|u| model.watts(&curve, &features.at(u), trust));
         table.rising();
         let margin = model.margin_of(layer, &node.machine);
@@ -135,6 +130,26 @@ impl Predictor {
         }
         let typical = crate::score::mean(known.values().map(|own| own.0.ln())).map(|ln| ServiceTime(ln.exp()));
         Services { known, typical }
+    }
+}
+
+/// Which of a node's targets fell back to the layers without trees.
+#[derive(Clone, Copy)]
+struct Fallen {
+    power: bool,
+    latency: bool,
+}
+
+impl Fallen {
+    fn of(node: &NodeName, alarms: &BTreeSet<Alarm>) -> Self {
+        if alarms.is_empty() {
+            return Self { power: false, latency: false };
+        }
+        let all = alarms.contains(&Alarm::Utilisation);
+        Self {
+            power: all || alarms.contains(&Alarm::Power(node.clone())),
+            latency: all || alarms.contains(&Alarm::Latency(node.clone())),
+        }
     }
 }
 
@@ -248,6 +263,7 @@ pub struct NodePrediction {
     power: Option<PowerTable>,
     latency: Option<LatencyTable>,
     services: Arc<Services>,
+    has_drifted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -312,6 +328,12 @@ impl NodePrediction {
         let margin = f64::from(*margin);
         let ms = Milliseconds::new;
         Some(Interval { low: ms(mid / margin)?, mid: ms(mid)?, high: ms(mid * margin)? })
+    }
+
+    /// Tells whether an alarm of drift is on for it, so that it is predicted without trees.
+    #[must_use]
+    pub const fn has_drifted(&self) -> bool {
+        self.has_drifted
     }
 
     /// Gives the layer that its power comes from; `None` without a prediction of power.

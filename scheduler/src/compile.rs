@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wattle_contract::{ClusterSnapshot, NodeName};
 use wattle_model::Predictor;
 
+use crate::drift::Drift;
 use crate::extender::Shared;
 use crate::filter::CapGroups;
 use crate::score::Affinity;
@@ -27,7 +28,7 @@ pub(crate) async fn keep_compiled(
     mut models: Models,
     shutdown: CancellationToken,
 ) {
-    let mut memory = Memory::default();
+    let mut kept = Kept::default();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut snapshots_open, mut models_open) = (true, true);
@@ -36,7 +37,7 @@ pub(crate) async fn keep_compiled(
         if is_new {
             let snapshot = snapshots.borrow_and_update().clone();
             let model = models.borrow_and_update().clone();
-            memory = compile(&shared, memory, snapshot, model).await;
+            kept = compile(&shared, kept, snapshot, model).await;
         }
         is_new = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -48,26 +49,35 @@ pub(crate) async fn keep_compiled(
     }
 }
 
+/// What is kept from one view to the next.
+#[derive(Debug, Default)]
+struct Kept {
+    memory: Memory,
+    drift: Drift,
+}
+
 async fn compile(
     shared: &Arc<Shared>,
-    mut memory: Memory,
+    mut kept: Kept,
     snapshot: Option<Arc<ClusterSnapshot>>,
     model: Option<Arc<Predictor>>,
-) -> Memory {
-    let Some(snapshot) = snapshot else { return memory };
+) -> Kept {
+    let Some(snapshot) = snapshot else { return kept };
     let began = Instant::now();
     let keep = shared.config.stale_after;
     let known = Arc::clone(shared);
     let compiled = tokio::task::spawn_blocking(move || {
-        let (mut completed, nodes) = memory.complete(&snapshot, keep);
+        let (mut completed, nodes) = kept.memory.complete(&snapshot, keep);
         let caps = {
             let cluster = known.cluster.read();
             cluster.complete(&mut completed);
             let label = |node: &NodeName, label: &str| cluster.node(node)?.labels.get(label).cloned();
             CapGroups::new(&known.config.power_caps, &completed.window.nodes, label)
         };
-        let model =
-            model.map(|model| Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile(&completed)) });
+        let model = model.map(|model| {
+            let alarms = kept.drift.observe(&model, &snapshot.window, &known.metrics);
+            Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile_after(&completed, alarms)) }
+        });
         let view = View {
             snapshot_version: Some(snapshot.version),
             measured_until: Some(snapshot.window.end),
@@ -76,17 +86,17 @@ async fn compile(
             affinity: Affinity::from_window(&completed.window),
             caps,
         };
-        (view, memory)
+        (view, kept)
     });
     match compiled.await {
-        Ok((view, memory)) => {
+        Ok((view, kept)) => {
             shared.view.store(Arc::new(view));
             shared.metrics.compile_seconds.observe(began.elapsed().as_secs_f64());
-            memory
+            kept
         }
         Err(error) => {
             tracing::error!(%error, "cannot compile predictions: the last good ones stay in use");
-            Memory::default()
+            Kept::default()
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn decide(
         let local_traffic = shares.as_ref().map(|shares| shares.get(&node).copied().unwrap_or(0.0));
         let (estimate, reason) = match asked.estimate(&node) {
             Ok(estimate) if estimate.utilisation.is_some_and(|share| share > 1.0) => (estimate, Reason::Overload),
-            Ok(estimate) => (Estimate { local_traffic, ..estimate }, Reason::Predicted),
+            Ok(estimate) => (Estimate { local_traffic, ..estimate }, asked.predicted(&node)),
             Err(reason) => (Estimate::default(), reason),
         };
         known.push(Known { node, estimate, reason });
@@ -93,6 +93,12 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Says by which layers of the model a node that has an estimate is predicted.
+    fn predicted(&self, node: &NodeName) -> Reason {
+        let predictions = self.view.model.as_ref().and_then(|model| model.predictions.node(node));
+        if predictions.is_some_and(NodeModel::has_drifted) { Reason::Drifted } else { Reason::Predicted }
+    }
+
     fn estimate(&self, node: &NodeName) -> Result<Estimate, Reason> {
         if self.view.snapshot_version.is_none() {
             return Err(Reason::NoSnapshot);
@@ -149,12 +155,12 @@ pub(crate) struct Known {
 pub(crate) fn scored(known: Vec<Known>, policy: &Policy, pod: &PodRequest) -> Vec<Candidate> {
     let weights = policy.weights.for_pod(pod);
     let usable: Vec<Estimate> =
-        known.iter().filter(|known| known.reason == Reason::Predicted).map(|known| known.estimate).collect();
+        known.iter().filter(|known| known.reason.is_predicted()).map(|known| known.estimate).collect();
     let mut costs = costs(&usable, &weights, pod.slo_p95_ms).into_iter();
     let standings: Vec<Standing> = known
         .iter()
         .map(|known| match known.reason {
-            Reason::Predicted => costs.next().flatten().map_or(Standing::Unknown, Standing::Known),
+            reason if reason.is_predicted() => costs.next().flatten().map_or(Standing::Unknown, Standing::Known),
             Reason::Overload => Standing::Overloaded,
             _ => Standing::Unknown,
         })
@@ -167,7 +173,7 @@ pub(crate) fn scored(known: Vec<Known>, policy: &Policy, pod: &PodRequest) -> Ve
         added_watts_margin: known.estimate.added_watts.map(|watts| (watts.high - watts.low) / 2.0),
         score,
         reason: match (known.reason, standing) {
-            (Reason::Predicted, Standing::Unknown) => Reason::NoMeasurement,
+            (reason, Standing::Unknown) if reason.is_predicted() => Reason::NoMeasurement,
             (reason, _) => reason,
         },
     };

@@ -32,6 +32,7 @@ pub fn table(decision: &Decision) -> String {
 pub const fn sentence(reason: Reason) -> &'static str {
     match reason {
         Reason::Predicted => "predicted cost",
+        Reason::Drifted => "predicted cost, without trees: the model has drifted here",
         Reason::NoModel => "neutral: no model is loaded",
         Reason::NoMeasurement => "neutral: not measured",
         Reason::StaleMeasurement => "neutral: measurement too old",

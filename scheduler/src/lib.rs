@@ -17,6 +17,7 @@ mod compile;
 mod config;
 pub mod decide;
 pub mod doctor;
+mod drift;
 mod error;
 pub mod explain;
 mod extender;

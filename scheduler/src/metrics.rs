@@ -65,6 +65,10 @@ pub(crate) struct Metrics {
     pub(crate) watch_up: IntGaugeVec,
     /// `wattle_scheduler_watch_errors_total{resource}`: failures of the watch on Kubernetes.
     pub(crate) watch_errors: IntCounterVec,
+    /// `wattle_scheduler_drift_alarms_total{target}`: alarms that went on, each a node (or all nodes) served without trees.
+    pub(crate) drift_alarms: IntCounterVec,
+    /// `wattle_scheduler_drift_alarms`: alarms that are on.
+    pub(crate) drift_alarms_on: IntGauge,
     /// `wattle_scheduler_compile_duration_seconds`: from a new snapshot or model to predictions in use.
     pub(crate) compile_seconds: Histogram,
 }
@@ -94,6 +98,8 @@ impl Metrics {
             cluster_pods: with.int_gauge("cluster_pods", "Pods on nodes that Kubernetes lists")?,
             watch_up: with.int_gauges("watch_up", "1 while the watch on Kubernetes works", &["resource"])?,
             watch_errors: with.counters("watch_errors_total", "Failures of the watch on Kubernetes", &["resource"])?,
+            drift_alarms: with.counters("drift_alarms_total", "Alarms of model drift that went on", &["target"])?,
+            drift_alarms_on: with.int_gauge("drift_alarms", "Alarms of model drift that are on")?,
             compile_seconds: with.histogram("compile_duration_seconds", "Time to compile predictions", COMPILE)?,
         })
     }

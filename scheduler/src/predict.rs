@@ -28,6 +28,11 @@ pub trait NodeModel {
 
     /// Estimates the 95th percentile latency of a service, or of the node's pods in general.
     fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>>;
+
+    /// Tells whether the model fell back to fewer layers here, because what is measured is no longer what it learnt.
+    fn has_drifted(&self) -> bool {
+        false
+    }
 }
 
 impl CostModel for Predictions {
@@ -51,5 +56,9 @@ impl NodeModel for NodePrediction {
 
     fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
         Self::p95(self, service, extra)
+    }
+
+    fn has_drifted(&self) -> bool {
+        Self::has_drifted(self)
     }
 }

@@ -208,8 +208,9 @@ impl Shared {
     }
 }
 
-const REASONS: [Reason; 6] = [
+const REASONS: [Reason; 7] = [
     Reason::Predicted,
+    Reason::Drifted,
     Reason::NoModel,
     Reason::NoMeasurement,
     Reason::StaleMeasurement,

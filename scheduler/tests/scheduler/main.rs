@@ -3,6 +3,7 @@
 mod caps;
 mod captured;
 mod doctor;
+mod drift;
 mod faults;
 mod follow;
 mod garbage;
