@@ -4,6 +4,8 @@ mod evaluate;
 mod text;
 mod verdict;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use wattle_contract::route::{Action, Cluster, RetryPolicy, Route, RouteTable, VirtualHost};
 use wattle_contract::{ProxyMode, WorkloadIdentity};
@@ -254,7 +256,7 @@ fn virtual_host<'a>(
     client: &WorkloadIdentity,
     request: &RequestDescription,
 ) -> Option<&'a VirtualHost> {
-    let hosts: &[VirtualHost] = match client.mode {
+    let hosts: &[Arc<VirtualHost>] = match client.mode {
         ProxyMode::Sidecar => &table.outbound.iter().find(|port| port.port == request.port)?.hosts,
         ProxyMode::Gateway => &table.gateways.iter().find(|listener| listener.port == request.port)?.hosts,
     };

@@ -1,6 +1,7 @@
 //! Ports: where requests arrive and which table they are looked up in.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub struct PortRoutes {
     /// What it speaks.
     pub protocol: Protocol,
     /// HTTP: by host. At most one host matches an authority; the most specific domain wins.
-    pub hosts: Vec<VirtualHost>,
+    pub hosts: Vec<Arc<VirtualHost>>,
     /// TCP and TLS: first match wins.
     pub l4: Vec<L4Route>,
 }
@@ -103,7 +104,7 @@ pub struct GatewayListener {
     /// TLS settings by server name; empty for cleartext.
     pub tls: Vec<GatewayTls>,
     /// HTTP: by host.
-    pub hosts: Vec<VirtualHost>,
+    pub hosts: Vec<Arc<VirtualHost>>,
     /// TCP and TLS passthrough: first match wins.
     pub l4: Vec<L4Route>,
     /// Active health check of what stands behind, where asked for.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ClaimMatch;
+
 /// Which authorities a virtual host answers to. Compared without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,4 +85,6 @@ pub struct HttpMatch {
     pub headers: Vec<HeaderMatch>,
     /// Conditions on query parameters.
     pub query: Vec<QueryMatch>,
+    /// Conditions on claims of the request's token (gateways only).
+    pub claims: Vec<ClaimMatch>,
 }

@@ -154,6 +154,8 @@ pub struct Outlier {
 pub struct HealthCheck {
     /// How it asks.
     pub kind: HealthCheckKind,
+    /// Port that is asked; `None` means the endpoint's own.
+    pub port: Option<u16>,
     /// Time between two checks.
     pub interval: Duration,
     /// Bound on one check.
@@ -172,6 +174,8 @@ pub enum HealthCheckKind {
     Http {
         /// Path to ask for.
         path: String,
+        /// Authority to ask for; empty means the service's host.
+        host: String,
     },
     /// A connection that must be accepted.
     Tcp,

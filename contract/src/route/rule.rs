@@ -1,10 +1,11 @@
 //! What happens to a request that matched.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, HttpMatch, PercentMillionths, RetryPolicy, StringMatch};
+use super::{Fault, HttpMatch, PercentMillionths, RateLimit, RetryPolicy, StringMatch};
 use crate::ClusterName;
 
 /// One rule of a virtual host.
@@ -34,6 +35,8 @@ pub struct Route {
     pub request_headers: HeaderOperations,
     /// Changes to the response's headers.
     pub response_headers: HeaderOperations,
+    /// Limits on the requests that take this route.
+    pub rate_limits: Vec<Arc<RateLimit>>,
 }
 
 /// The resource a route came from, for explanations.

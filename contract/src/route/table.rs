@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorizationPolicy, Cluster, GatewayListener, InboundPort, OutboundPolicy, PortRoutes, Telemetry};
+use super::{
+    AuthorizationPolicy, Cluster, GatewayListener, InboundPort, JwtRule, OutboundPolicy, PortRoutes, RateLimit,
+    Telemetry,
+};
 use crate::ClusterName;
 
 /// Everything one proxy does, taken whole or not at all.
@@ -21,6 +24,10 @@ pub struct RouteTable {
     pub gateways: Vec<GatewayListener>,
     /// Upstream clusters by name; every name used in a route is here, or the route answers 503 with flag NC.
     pub clusters: BTreeMap<ClusterName, Arc<Cluster>>,
+    /// Tokens that the workload accepts on requests to it, ordered by issuer; empty when it does not look at tokens.
+    pub authentication: Vec<JwtRule>,
+    /// Limits on the requests that come to the workload.
+    pub rate_limits: Vec<Arc<RateLimit>>,
     /// Authorization policies of the workload, in the order of evaluation.
     pub policies: Vec<AuthorizationPolicy>,
     /// What the telemetry resources ask for.

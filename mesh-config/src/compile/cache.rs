@@ -38,8 +38,8 @@ pub(super) struct Host {
     pub(super) owner: Option<Arc<Resource>>,
     /// The registry's shape, on which destinations depend.
     pub(super) shape: String,
-    pub(super) host: VirtualHost,
-    pub(super) hash: String,
+    pub(super) host: Arc<VirtualHost>,
+    pub(super) hash: Arc<str>,
 }
 
 /// Gives the identity of a service; it is not reused while the cache holds the service.
@@ -74,7 +74,7 @@ impl Cache {
         port: u16,
         namespace: &str,
         holds: impl Fn(&Host) -> bool,
-    ) -> Option<(VirtualHost, String)> {
+    ) -> Option<(Arc<VirtualHost>, Arc<str>)> {
         let kept = self.hosts.lock();
         let made = kept.get(&(id(service), port, namespace.to_owned())).filter(|made| holds(made))?;
         Some((made.host.clone(), made.hash.clone()))

@@ -205,16 +205,16 @@ impl Gathered {
         }
     }
 
-    fn finish(self) -> Vec<VirtualHost> {
+    fn finish(self) -> Vec<Arc<VirtualHost>> {
         let hosts = self.hosts.into_iter().map(|(host, mut gathering)| {
             gathering.routes.extend(gathering.catch_all);
             let domain: DomainMatch = l4::domain(&host);
-            VirtualHost {
+            Arc::new(VirtualHost {
                 name: host,
                 domains: vec![domain],
                 routes: gathering.routes,
                 https_redirect: gathering.redirect,
-            }
+            })
         });
         hosts.collect()
     }

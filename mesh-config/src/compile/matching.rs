@@ -73,6 +73,7 @@ pub(super) fn is_catch_all(one: &HttpMatch) -> bool {
         && one.authority.is_none()
         && one.headers.is_empty()
         && one.query.is_empty()
+        && one.claims.is_empty()
 }
 
 fn conditions(one: &HttpMatchRequest, site: Site<'_>) -> HttpMatch {
@@ -91,6 +92,7 @@ fn conditions(one: &HttpMatchRequest, site: Site<'_>) -> HttpMatch {
             .iter()
             .map(|(name, value)| QueryMatch { name: name.clone(), value: value_of(value) })
             .collect(),
+        claims: Vec::new(),
     }
 }
 

@@ -21,12 +21,12 @@ const HTTP_PORT: u16 = 80;
 struct Gathered {
     protocols: BTreeSet<u8>,
     /// Hosts with their hashes, where these are known.
-    hosts: Vec<(VirtualHost, Option<String>)>,
+    hosts: Vec<(Arc<VirtualHost>, Option<Arc<str>>)>,
     l4: Vec<wattle_contract::route::L4Route>,
 }
 
 /// Compiles the outbound ports of a workload.
-pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> (Vec<PortRoutes>, Vec<String>) {
+pub(super) fn ports(context: &Context<'_>, scope: &Scope) -> (Vec<PortRoutes>, Vec<Arc<str>>) {
     let owners = Owners::build(context);
     let mut ports: BTreeMap<u16, Gathered> = BTreeMap::new();
     let mut served = BTreeSet::new();
@@ -104,8 +104,9 @@ impl Gathered {
         };
         let ips = service.addresses.iter().filter(|address| !address.contains('/'));
         domains.extend(ips.map(|address| DomainMatch::Exact(address.clone())));
-        let host = VirtualHost { name: format!("{}:{number}", service.host), domains, routes, https_redirect: false };
-        let hash = super::hash_of(&host);
+        let name = format!("{}:{number}", service.host);
+        let host = Arc::new(VirtualHost { name, domains, routes, https_redirect: false });
+        let hash: Arc<str> = super::hash_of(&host).into();
         if stable {
             let (service, owner) = (service.clone(), resource.cloned());
             let made = Host { service, owner, shape: shape.to_owned(), host: host.clone(), hash: hash.clone() };
@@ -128,12 +129,12 @@ impl Gathered {
         self.protocols.insert(rank(Protocol::Http));
         let routes = routes::of_entry(context, site, entry);
         let name = format!("{host}:{HTTP_PORT}");
-        self.hosts.push((VirtualHost { name, domains: names, routes, https_redirect: false }, None));
+        self.hosts.push((Arc::new(VirtualHost { name, domains: names, routes, https_redirect: false }), None));
     }
 
-    fn finish(self, port: u16, hashes: &mut Vec<String>) -> PortRoutes {
+    fn finish(self, port: u16, hashes: &mut Vec<Arc<str>>) -> PortRoutes {
         let hosts = settle(self.hosts, hashes);
-        hashes.push(super::hash_of(&(port, &self.l4)));
+        hashes.push(super::hash_of(&(port, &self.l4)).into());
         let protocol = match self.protocols.len() {
             1 => self.protocols.first().map_or(Protocol::Auto, |rank| unrank(*rank)),
             _ if self.protocols.iter().all(|rank| *rank <= 1) => Protocol::Http,
@@ -144,7 +145,7 @@ impl Gathered {
 }
 
 /// Leaves every domain to the first host that has it, and gives the hosts that have any, with their hashes.
-fn settle(hosts: Vec<(VirtualHost, Option<String>)>, hashes: &mut Vec<String>) -> Vec<VirtualHost> {
+fn settle(hosts: Vec<(Arc<VirtualHost>, Option<Arc<str>>)>, hashes: &mut Vec<Arc<str>>) -> Vec<Arc<VirtualHost>> {
     let domains = || hosts.iter().flat_map(|(host, _)| &host.domains);
     // The domains are only looked at: copies of them would be a good part of a recompilation.
     let mut taken: HashSet<&DomainMatch> = HashSet::with_capacity(domains().count());
@@ -152,13 +153,18 @@ fn settle(hosts: Vec<(VirtualHost, Option<String>)>, hashes: &mut Vec<String>) -
     let mut free = free.into_iter();
     let mut settled = Vec::with_capacity(hosts.len());
     for (mut host, hash) in hosts {
-        let all = host.domains.len();
-        host.domains.retain(|_| free.next() == Some(true));
-        if !host.domains.is_empty() {
-            let hash = hash.filter(|_| host.domains.len() == all);
-            hashes.push(hash.unwrap_or_else(|| super::hash_of(&host)));
-            settled.push(host);
+        let own: Vec<bool> = free.by_ref().take(host.domains.len()).collect();
+        if own.iter().all(|free| *free) {
+            hashes.push(hash.unwrap_or_else(|| super::hash_of(&host).into()));
+        } else {
+            let mut own = own.into_iter();
+            Arc::make_mut(&mut host).domains.retain(|_| own.next() == Some(true));
+            if host.domains.is_empty() {
+                continue;
+            }
+            hashes.push(super::hash_of(&host).into());
         }
+        settled.push(host);
     }
     settled
 }

@@ -67,6 +67,7 @@ fn of_rule(context: &Context<'_>, site: Site<'_>, http: &HttpEntry) -> Option<Ro
         cors: actions::cors(rule.cors_policy.as_ref()),
         request_headers: actions::headers(request),
         response_headers: actions::headers(response),
+        rate_limits: Vec::new(),
     })
 }
 
@@ -130,5 +131,6 @@ pub(super) fn default_route(service: &Service, port: u16) -> Route {
         cors: None,
         request_headers: HeaderOperations::default(),
         response_headers: HeaderOperations::default(),
+        rate_limits: Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! A request against compiled routes, with the reason where they do not fit.
 
+use std::sync::Arc;
+
 use wattle_contract::route::{
     Action, DomainMatch, HeaderMatch, HttpMatch, PathMatch, QueryMatch, RetryOn, Route, StringMatch, VirtualHost,
 };
@@ -7,7 +9,7 @@ use wattle_contract::route::{
 use super::RequestDescription;
 
 /// Finds the host with the most specific domain.
-pub(super) fn best_host<'a>(hosts: &'a [VirtualHost], name: &str) -> Option<&'a VirtualHost> {
+pub(super) fn best_host<'a>(hosts: &'a [Arc<VirtualHost>], name: &str) -> Option<&'a VirtualHost> {
     let rank = |domain: &DomainMatch| match domain {
         DomainMatch::Exact(exact) if exact.eq_ignore_ascii_case(name) => Some((2, exact.len())),
         DomainMatch::Suffix(suffix) if name.len() > suffix.len() && name.ends_with(suffix.as_str()) => {
@@ -17,7 +19,7 @@ pub(super) fn best_host<'a>(hosts: &'a [VirtualHost], name: &str) -> Option<&'a 
         _ => None,
     };
     let ranked = hosts.iter().filter_map(|host| Some((host.domains.iter().filter_map(rank).max()?, host)));
-    ranked.max_by_key(|(rank, _)| *rank).map(|(_, host)| host)
+    ranked.max_by_key(|(rank, _)| *rank).map(|(_, host)| host.as_ref())
 }
 
 /// Says why a route does not take a request; `None` when it does.

@@ -26,7 +26,7 @@ pub(crate) struct Host {
 
 impl Hosts {
     /// Compiles virtual hosts; what is wrong with them is added to `reasons`.
-    pub(crate) fn compile(hosts: &[VirtualHost], reasons: &mut Vec<String>) -> Self {
+    pub(crate) fn compile(hosts: &[Arc<VirtualHost>], reasons: &mut Vec<String>) -> Self {
         let mut compiled = Self::default();
         for host in hosts {
             let entry = Arc::new(Host {

@@ -1,5 +1,7 @@
 //! Laws of the router.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use proptest::prelude::*;
 use wattle_contract::route::{self, DomainMatch, HeaderOperations, HttpMatch, PathMatch, RouteSource, VirtualHost};
@@ -27,6 +29,7 @@ fn rule(name: &str, path: Option<PathMatch>, weights: &[u32]) -> route::Route {
         cors: None,
         request_headers: HeaderOperations::default(),
         response_headers: HeaderOperations::default(),
+        rate_limits: Vec::new(),
     }
 }
 
@@ -36,7 +39,8 @@ fn host(name: &str, domains: Vec<DomainMatch>) -> VirtualHost {
 
 fn compile(hosts: &[VirtualHost]) -> Hosts {
     let mut reasons = Vec::new();
-    let hosts = Hosts::compile(hosts, &mut reasons);
+    let hosts: Vec<Arc<VirtualHost>> = hosts.iter().cloned().map(Arc::new).collect();
+    let hosts = Hosts::compile(&hosts, &mut reasons);
     assert!(reasons.is_empty(), "{reasons:?}");
     hosts
 }
@@ -145,7 +149,8 @@ fn the_first_route_that_matches_wins() {
 fn a_domain_that_two_hosts_claim_is_a_reason_to_refuse() {
     let mut reasons = Vec::new();
 
-    Hosts::compile(&[host("a", vec![DomainMatch::Any]), host("b", vec![DomainMatch::Any])], &mut reasons);
+    let hosts = ["a", "b"].map(|name| Arc::new(host(name, vec![DomainMatch::Any])));
+    Hosts::compile(&hosts, &mut reasons);
 
     assert_eq!(reasons.len(), 1);
 }

@@ -5,7 +5,9 @@
 
 use wattle_contract::EndpointAddress;
 use wattle_contract::RouteTable;
-use wattle_contract::route::{ClientTls, Cluster, CustomTag, Discovery, GatewayListener, InboundTls, Telemetry};
+use wattle_contract::route::{
+    ClientTls, Cluster, CustomTag, Discovery, GatewayListener, InboundTls, Route, Telemetry, VirtualHost,
+};
 
 /// Gives every reason to refuse a table.
 pub(super) fn missing(table: &RouteTable) -> Vec<String> {
@@ -19,8 +21,33 @@ pub(super) fn missing(table: &RouteTable) -> Vec<String> {
         cluster_reasons(cluster, &mut own);
         reasons.extend(own.into_iter().map(|reason| format!("cluster {name}: {reason}")));
     }
+    for rule in &table.authentication {
+        reasons.push(format!("request authentication {}: tokens are not verified by this build", rule.name));
+    }
+    for limit in &table.rate_limits {
+        reasons.push(format!("rate limit {}: requests are not counted by this build", limit.name));
+    }
+    let hosts = table.outbound.iter().flat_map(|port| &port.hosts);
+    for host in hosts.chain(table.gateways.iter().flat_map(|gateway| &gateway.hosts)) {
+        host.routes.iter().for_each(|route| route_reasons(host, route, &mut reasons));
+    }
     telemetry_reasons(&table.telemetry, &mut reasons);
     reasons
+}
+
+fn route_reasons(host: &VirtualHost, route: &Route, reasons: &mut Vec<String>) {
+    if route.matches.iter().any(|one| !one.claims.is_empty()) {
+        reasons.push(format!(
+            "virtual host {}: route {}: claims of tokens are not looked at by this build",
+            host.name, route.name
+        ));
+    }
+    for limit in &route.rate_limits {
+        reasons.push(format!(
+            "virtual host {}: rate limit {}: requests are not counted by this build",
+            host.name, limit.name
+        ));
+    }
 }
 
 fn gateway_reasons(gateway: &GatewayListener, reasons: &mut Vec<String>) {

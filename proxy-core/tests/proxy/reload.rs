@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Request;
-use wattle_contract::route::{InboundTls, PathMatch};
+use wattle_contract::route::{InboundTls, JwtKeys, JwtRule, PathMatch};
 
 use crate::kit::{Behaviour, Bench, Upstream, ask, get, series};
 use crate::table::{cluster, everything, inbound_table, table};
@@ -17,12 +17,26 @@ async fn a_table_that_asks_for_what_is_missing_is_refused_and_the_last_good_one_
     let mut strict = inbound_table();
     strict.inbound[0].tls = InboundTls::Strict;
     let mut regex = good.clone();
-    regex.outbound[0].hosts[0].routes[0].matches =
+    Arc::make_mut(&mut regex.outbound[0].hosts[0]).routes[0].matches =
         vec![wattle_contract::route::HttpMatch { path: Some(PathMatch::Regex("(".to_owned())), ..Default::default() }];
+    let mut tokens = good.clone();
+    tokens.authentication = vec![JwtRule {
+        name: "shop/tokens".to_owned(),
+        issuer: "https://issuer.example".to_owned(),
+        audiences: Vec::new(),
+        keys: JwtKeys::Inline("{\"keys\":[]}".to_owned()),
+        locations: Vec::new(),
+        forward: false,
+        payload_header: None,
+        claim_headers: Vec::new(),
+        space_delimited_claims: Vec::new(),
+    }];
     let mut twice = good;
     let host = twice.outbound[0].hosts[0].clone();
     twice.outbound[0].hosts.push(host);
-    for (refused, reason) in [(strict, "STRICT"), (regex, "expression"), (twice, "taken by another")] {
+    for (refused, reason) in
+        [(strict, "STRICT"), (regex, "expression"), (tokens, "tokens are not verified"), (twice, "taken by another")]
+    {
         bench.table.send(Arc::new(refused)).unwrap();
         let dump = loop {
             let dump = ask(bench.admin, Request::get("/config_dump").header("host", "admin")).await.text();
@@ -34,8 +48,8 @@ async fn a_table_that_asks_for_what_is_missing_is_refused_and_the_last_good_one_
         assert!(dump.contains("\"version\":\"good\""), "{dump}");
         assert_eq!(bench.get("/").await.status, 200);
     }
-    let metrics = bench.metrics_after(3).await;
-    assert_eq!(series(&metrics, "wattle_proxy_reloads_total", &["refused"]), Some(3.0));
+    let metrics = bench.metrics_after(4).await;
+    assert_eq!(series(&metrics, "wattle_proxy_reloads_total", &["refused"]), Some(4.0));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Which upstream a request reaches, and how it looks there.
 
+use std::sync::Arc;
+
 use http::Request;
 use wattle_contract::route::{
     Action, Cors, DirectResponse, DomainMatch, HeaderMatch, HeaderOperations, HttpMatch, Mirror, PathMatch,
@@ -209,12 +211,12 @@ async fn a_gateway_answers_by_its_own_hosts_and_says_for_whom_it_asks() {
         port: 80,
         protocol: wattle_contract::route::Protocol::Http,
         tls: Vec::new(),
-        hosts: vec![VirtualHost {
+        hosts: vec![Arc::new(VirtualHost {
             name: "public".to_owned(),
             domains: vec![DomainMatch::Suffix(".example".to_owned())],
             routes: vec![everything("svc")],
             https_redirect: false,
-        }],
+        })],
         l4: Vec::new(),
         health_check: None,
     }];

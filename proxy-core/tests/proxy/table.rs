@@ -107,6 +107,7 @@ pub(crate) fn route(path: Option<PathMatch>, action: Action) -> Route {
         cors: None,
         request_headers: HeaderOperations::default(),
         response_headers: HeaderOperations::default(),
+        rate_limits: Vec::new(),
     }
 }
 
@@ -148,7 +149,7 @@ pub(crate) fn table(version: &str, routes: Vec<Route>, clusters: Vec<Cluster>) -
     };
     RouteTable {
         version: version.to_owned(),
-        outbound: vec![PortRoutes { port: 80, protocol: Protocol::Http, hosts: vec![host], l4: Vec::new() }],
+        outbound: vec![PortRoutes { port: 80, protocol: Protocol::Http, hosts: vec![Arc::new(host)], l4: Vec::new() }],
         clusters: clusters.into_iter().map(|cluster| (cluster.name.clone(), Arc::new(cluster))).collect(),
         ..RouteTable::default()
     }
