@@ -126,7 +126,7 @@ async fn clusters(State(inner): State<Arc<Inner>>) -> String {
 fn describe(out: &mut String, cluster: &Cluster, now: Instant) {
     let name = &cluster.spec.name;
     for member in &cluster.endpoints {
-        let address = crate::forward::address(&member.spec.address);
+        let address = &member.address;
         let ejected = member.state.outlier.lock().is_ejected(now);
         let flags = match (ejected, member.spec.health) {
             (true, _) => "/failed_outlier_check",
@@ -137,7 +137,7 @@ fn describe(out: &mut String, cluster: &Cluster, now: Instant) {
             ("health_flags", flags.to_owned()),
             ("weight", member.spec.weight.to_string()),
             ("rq_active", member.state.requests.value().to_string()),
-            ("cx_active", member.state.pool.open().to_string()),
+            ("cx_active", member.state.connections.value().to_string()),
             ("zone", member.spec.locality.zone.clone()),
         ] {
             put(out, format_args!("{name}::{address}::{what}::{value}"));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +23,7 @@ pub(crate) struct Carrier {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bounds: Bounds,
     /// What this workload says of itself to the other proxy.
-    pub(crate) peer_header: Option<HeaderValue>,
+    pub(crate) peer_header: Option<String>,
     pub(crate) life: Life,
     around: Surroundings,
     table: ArcSwapOption<Table>,
@@ -42,6 +41,7 @@ pub(crate) struct Refusal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) header_timeout: std::time::Duration,
+    pub(crate) idle_timeout: std::time::Duration,
     pub(crate) max_head_bytes: usize,
     pub(crate) max_headers: usize,
     pub(crate) retry_buffer_bytes: usize,

@@ -17,6 +17,7 @@ use crate::dice::Dice;
 use crate::resilience::limits::{Gauge, InFlight};
 use crate::resilience::outlier;
 use crate::telemetry::{Party, ServiceLabels};
+use crate::threads::PerThread;
 use crate::upstream::Pool;
 
 /// Envoy's panic threshold where no outlier detection says otherwise.
@@ -44,21 +45,37 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) spec: Endpoint,
+    /// Its address as logs write it.
+    pub(crate) address: Box<str>,
     pub(crate) party: Arc<Party>,
     pub(crate) state: Arc<EndpointState>,
 }
 
 /// What is remembered of an address across reloads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct EndpointState {
     pub(crate) requests: Gauge,
     pub(crate) outlier: Mutex<outlier::State>,
-    pub(crate) pool: Pool,
+    pub(crate) connections: Gauge,
+    pub(crate) pools: PerThread<Pool>,
+}
+
+impl EndpointState {
+    fn new(threads: usize) -> Arc<Self> {
+        let (requests, outlier, connections) = (Gauge::default(), Mutex::default(), Gauge::default());
+        Arc::new(Self { requests, outlier, connections, pools: PerThread::new(threads) })
+    }
 }
 
 impl Cluster {
     /// Makes a cluster.
-    pub(crate) fn new(spec: &Arc<route::Cluster>, earlier: Option<&Self>, home: &str, dice: &Dice) -> Self {
+    pub(crate) fn new(
+        spec: &Arc<route::Cluster>,
+        earlier: Option<&Self>,
+        home: &str,
+        threads: usize,
+        dice: &Dice,
+    ) -> Self {
         let name = |endpoint: &Endpoint| (format!("{:?}", endpoint.address), endpoint.weight);
         let names: Vec<_> = match &spec.balancer {
             Balancer::ConsistentHash { .. } => spec.endpoints.iter().map(name).collect(),
@@ -67,21 +84,26 @@ impl Cluster {
         let picker = Picker::new(&spec.balancer, &names, dice);
         // Connections of one protocol cannot be used for another.
         let earlier = earlier.filter(|earlier| earlier.spec.protocol == spec.protocol && earlier.spec.tls == spec.tls);
-        let mut known: HashMap<&EndpointAddress, &Arc<EndpointState>> = HashMap::new();
+        let mut known: HashMap<&EndpointAddress, &Arc<Member>> = HashMap::new();
         for member in earlier.iter().flat_map(|earlier| &earlier.endpoints) {
-            known.insert(&member.spec.address, &member.state);
+            known.insert(&member.spec.address, member);
         }
         let member = |endpoint: &Endpoint| {
+            let before = known.get(&endpoint.address);
+            let party = Party::of_endpoint(endpoint, spec, home);
+            // The same words in the same place keep the same series.
+            let same = before.filter(|member| *member.party == party).map(|member| Arc::clone(&member.party));
             Arc::new(Member {
+                address: address(&endpoint.address).into(),
                 spec: endpoint.clone(),
-                party: Arc::new(Party::of_endpoint(endpoint, spec, home)),
-                state: known.get(&endpoint.address).map_or_else(Arc::default, |state| Arc::clone(state)),
+                party: same.unwrap_or_else(|| Arc::new(party)),
+                state: before.map_or_else(|| EndpointState::new(threads), |member| Arc::clone(&member.state)),
             })
         };
         Self {
             endpoints: spec.endpoints.iter().map(member).collect(),
             shared: earlier.map_or_else(Arc::default, |earlier| Arc::clone(&earlier.shared)),
-            service: ServiceLabels::new(spec.service.as_str(), &spec.namespace),
+            service: service(spec, earlier),
             picker,
             spec: Arc::clone(spec),
         }
@@ -95,6 +117,10 @@ impl Cluster {
         hash: Option<u64>,
         tried: &[EndpointAddress],
     ) -> Option<Arc<Member>> {
+        // Nothing to choose from: even an ejected endpoint is used when it is the only one, as in Envoy's panic.
+        if let [only] = self.endpoints.as_slice() {
+            return (only.spec.health == Health::Healthy && self.is_usable(only, now)).then(|| Arc::clone(only));
+        }
         let usable: Vec<Candidate> = self.candidates(|member| !member.state.outlier.lock().is_ejected(now));
         let candidates = if self.panics(usable.len()) { self.candidates(|_| true) } else { usable };
         let fresh: Vec<Candidate> = candidates
@@ -126,7 +152,7 @@ impl Cluster {
     /// Closes connections that were idle for too long.
     pub(crate) fn prune(&self, now: Instant) {
         for member in &self.endpoints {
-            member.state.pool.prune(&self.spec.limits, now);
+            member.state.pools.iter().for_each(|pool| pool.prune(&self.spec.limits, now));
         }
     }
 
@@ -142,10 +168,29 @@ impl Cluster {
             .collect()
     }
 
+    /// Says whether the only endpoint may be used.
+    fn is_usable(&self, only: &Member, now: Instant) -> bool {
+        self.spec.outlier.is_none() || !only.state.outlier.lock().is_ejected(now) || self.panics(0)
+    }
+
     /// Says whether so few endpoints are left that ejections are not heeded any more.
     fn panics(&self, usable: usize) -> bool {
         let total = self.endpoints.iter().filter(|member| member.spec.health == Health::Healthy).count();
         let threshold = self.spec.outlier.as_ref().map_or(PANIC_PERCENT, |rule| rule.min_health_percent as usize);
         usable * 100 < total * threshold
+    }
+}
+
+fn service(spec: &route::Cluster, earlier: Option<&Cluster>) -> Arc<ServiceLabels> {
+    let service = ServiceLabels::new(spec.service.as_str(), &spec.namespace);
+    earlier.filter(|earlier| earlier.service == service).map_or(service, |earlier| Arc::clone(&earlier.service))
+}
+
+/// Gives an address as logs write it.
+fn address(address: &EndpointAddress) -> String {
+    match address {
+        EndpointAddress::Socket(address) => address.to_string(),
+        EndpointAddress::Dns(host, port) => format!("{host}:{port}"),
+        EndpointAddress::Unix(path) => path.display().to_string(),
     }
 }

@@ -42,6 +42,10 @@ pub struct Config {
     pub access_log: AccessLogTarget,
     /// How long a client may take to send the head of a request.
     pub header_timeout: Duration,
+    /// How long a client's connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// Threads that carry traffic, each with its own sockets and connections; 0 means the runtime that starts the proxy.
+    pub threads: usize,
     /// Bytes the head of a request may have. Range: 8192 and above.
     pub max_head_bytes: usize,
     /// Headers a request may have.
@@ -63,6 +67,8 @@ impl Default for Config {
             span_queue: 8192,
             access_log: AccessLogTarget::Off,
             header_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(3600),
+            threads: 0,
             max_head_bytes: 64 * 1024,
             max_headers: 100,
             retry_buffer_bytes: 64 * 1024,

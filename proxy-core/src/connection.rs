@@ -1,22 +1,25 @@
-//! One connection from a client: HTTP/1.1, or HTTP/2 when it begins with the preface.
+//! One connection from a client: HTTP/1.1, HTTP/2 when it begins with the preface, or bytes that are carried as they are.
 
-use std::sync::Arc;
+mod http1;
+mod http2;
+mod prefixed;
+
+use std::future::poll_fn;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::forward::{Client, Side, serve};
-use crate::http1::Guard;
+use crate::forward::{Client, Downstream, Side, both_ways};
+use crate::head::Response;
+use crate::http1::Wire;
+use crate::io::Io;
+use crate::stream::{Http1, Stream};
+use crate::timer::Timer;
 
-/// Streams one HTTP/2 connection may have open at once (Envoy's default for Istio's listeners is far higher; this bounds
-/// what one client can hold).
-const STREAMS: u32 = 1024;
+/// What an HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bound on connecting to an application whose bytes are carried as they are (Istio's default).
 const CONNECT: Duration = Duration::from_secs(10);
@@ -27,47 +30,52 @@ pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationTo
         tracing::debug!(%error, "a connection went away as it came");
         return;
     }
-    if let Some(application) = opaque(&client) {
-        return carry(stream, application, &drain).await;
-    }
-    let metrics = Arc::clone(&client.carrier.metrics);
-    let (builder, bounds) = (builder(&client), client.carrier.bounds);
-    let client = Arc::new(client);
-    let service = service_fn(move |request| serve(Arc::clone(&client), request));
-    let socket = Guard::new(stream, bounds.max_head_bytes, bounds.header_timeout, Arc::clone(&metrics));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let mut down = Downstream {
+        stream: Stream::Http1(Box::new(Http1::new(Io::Tcp(stream)))),
+        timer: Timer::default(),
+        response: Response::default(),
+        close: false,
     };
-    if let Err(error) = ended {
-        metrics.protocol_errors.inc();
-        tracing::debug!(%error, "a client's connection ended badly");
+    if let Some(application) = opaque(&client) {
+        return carry(down.stream, application, &drain).await;
+    }
+    down.timer.set(Instant::now().checked_add(client.carrier.bounds.header_timeout));
+    match begins(&mut down, &drain).await {
+        Some(false) => http1::serve(&client, &mut down, &drain).await,
+        Some(true) => {
+            if let Stream::Http1(stream) = down.stream {
+                Box::pin(http2::serve(client, stream.wire, drain)).await;
+            }
+        }
+        None => {}
     }
 }
 
-fn builder(client: &Client) -> Builder<TokioExecutor> {
-    let bounds = &client.carrier.bounds;
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
-        .max_buf_size(bounds.max_head_bytes)
-        .max_headers(bounds.max_headers)
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(bounds.max_head_bytes).unwrap_or(u32::MAX))
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20);
-    builder
+/// Waits for the first bytes and says whether they are HTTP/2's; `None` when there will be none.
+async fn begins(down: &mut Downstream, drain: &CancellationToken) -> Option<bool> {
+    let Downstream { stream, timer, .. } = down;
+    let Stream::Http1(stream) = stream else { return None };
+    let wire = &mut stream.wire;
+    let reading = poll_fn(|cx| {
+        loop {
+            let data = wire.input.data();
+            if data.starts_with(PREFACE) {
+                return std::task::Poll::Ready(Some(true));
+            }
+            if !data.is_empty() && !PREFACE.starts_with(data) {
+                return std::task::Poll::Ready(Some(false));
+            }
+            match wire.poll_fill(cx) {
+                std::task::Poll::Ready(Ok(1..)) => {}
+                std::task::Poll::Ready(_) => return std::task::Poll::Ready(None),
+                std::task::Poll::Pending => return timer.poll(cx).map(|()| None),
+            }
+        }
+    });
+    tokio::select! {
+        begun = reading => begun,
+        () = drain.cancelled() => None,
+    }
 }
 
 /// Gives the application's address when its port is declared not to be HTTP.
@@ -76,16 +84,14 @@ fn opaque(client: &Client) -> Option<std::net::SocketAddr> {
     client.carrier.table()?.inbound.get(&port).filter(|inbound| inbound.opaque).map(|_| application)
 }
 
-async fn carry(mut downstream: TcpStream, application: std::net::SocketAddr, drain: &CancellationToken) {
+async fn carry(downstream: Stream, application: std::net::SocketAddr, drain: &CancellationToken) {
+    let Stream::Http1(mut downstream) = downstream else { return };
     let connecting = timeout(CONNECT, TcpStream::connect(application));
     match connecting.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
-        Ok(mut upstream) => {
+        Ok(upstream) => {
+            let mut upstream = Wire::new(Io::Tcp(upstream));
             tokio::select! {
-                ended = copy_bidirectional(&mut downstream, &mut upstream) => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a carried connection ended badly");
-                    }
-                }
+                _moved = both_ways(&mut downstream.wire, &mut upstream) => {}
                 // Bytes have no end of a request to wait for.
                 () = drain.cancelled() => {}
             }

@@ -28,6 +28,9 @@ pub enum Error {
         /// What it must be.
         must: &'static str,
     },
+    /// A thread of the proxy could not be started.
+    #[error("cannot start a thread that carries traffic: {0}")]
+    Threads(std::io::Error),
     /// The collector of spans cannot be addressed.
     #[error("cannot send spans to {uri:?}: {source}; give an address such as http://127.0.0.1:4317")]
     Otlp {
@@ -47,6 +50,7 @@ impl Error {
             Self::Metrics(_) => "metrics",
             Self::Setting { .. } => "setting",
             Self::Otlp { .. } => "otlp",
+            Self::Threads(_) => "threads",
         }
     }
 }

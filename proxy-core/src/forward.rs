@@ -1,4 +1,4 @@
-//! The life of one request between its head and the end of its answer.
+//! The life of one request between its head and the end of its answer; one core for every protocol.
 //!
 //! ```text
 //! head ─► checked (400) ─► host, route (NR) ─► fault ─► try: endpoint (UH), connection (UF, UO), answer (UC, UT)
@@ -8,8 +8,8 @@
 //! ```
 
 mod affinity;
+mod attempt;
 mod begin;
-mod check;
 mod deliver;
 mod exchange;
 mod fault;
@@ -17,22 +17,19 @@ mod headers;
 mod inbound;
 mod mirror;
 mod outbound;
-mod replay;
 mod reply;
-mod respond;
 mod upgrade;
+mod upload;
 
-pub(crate) use exchange::address;
-
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-
-use crate::body::Body;
 use crate::carrier::Carrier;
+use crate::head::{Request, Response};
+use crate::stream::Stream;
+use crate::timer::Timer;
+
+pub(crate) use upgrade::{both_ways, cut};
 
 /// Where a request came in.
 #[derive(Clone, Debug)]
@@ -63,11 +60,22 @@ pub(crate) struct Client {
     pub(crate) local: SocketAddr,
 }
 
-/// Answers one request.
-pub(crate) async fn serve(client: Arc<Client>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let answer = match &client.side {
-        Side::Outbound | Side::Gateway { .. } => outbound::serve(&client, request).await,
-        Side::Inbound { port, application } => inbound::serve(&client, *port, *application, request).await,
-    };
-    Ok(answer)
+/// What a connection lends to each of its requests.
+#[derive(Debug)]
+pub(crate) struct Downstream {
+    pub(crate) stream: Stream,
+    pub(crate) timer: Timer,
+    /// Memory of the last response's head.
+    pub(crate) response: Response,
+    /// Whether the connection ends with this request.
+    pub(crate) close: bool,
+}
+
+/// Answers one request; gives the memory of its head back.
+pub(crate) async fn serve(client: &Client, down: &mut Downstream, request: Request) -> Request {
+    down.close |= !request.keep_alive;
+    match client.side {
+        Side::Outbound | Side::Gateway { .. } => outbound::serve(client, down, request).await,
+        Side::Inbound { port, .. } => inbound::serve(client, down, port, request).await,
+    }
 }

@@ -11,7 +11,8 @@
 //! `docs/proxy.md` for its life with the failure edges.
 //!
 //! The router, balancing, resilience and telemetry know nothing of the HTTP library: they look at heads and give
-//! decisions, with time and chance as arguments. hyper is met in `connection`, `forward` and `upstream` alone.
+//! decisions, with time and chance as arguments. Protocols are met in `http1`, `stream` and `connection` alone, sockets in
+//! `io`; everything between sees a `Stream`.
 //!
 //! What a table asks for that this build cannot do (TLS among it) makes it refuse the table whole, with the reasons in
 //! log, metrics and `/config_dump`; the last good table stays.
@@ -20,7 +21,7 @@
 
 mod admin;
 mod balance;
-mod body;
+mod buffer;
 mod carrier;
 mod cluster;
 mod config;
@@ -28,15 +29,20 @@ mod connection;
 mod dice;
 mod error;
 mod forward;
+mod head;
 mod http1;
+mod io;
 mod listener;
 mod metrics;
 mod policy;
 mod proxy;
 mod resilience;
 mod router;
+mod stream;
 mod table;
 mod telemetry;
+mod threads;
+mod timer;
 mod upstream;
 mod workload;
 

@@ -19,6 +19,7 @@ use crate::forward::Side;
 use crate::metrics::Metrics;
 use crate::table::Surroundings;
 use crate::telemetry::{AccessLog, Exporter, Options, Sink};
+use crate::threads::Threads;
 use crate::workload::{Running, Workload};
 use crate::{Error, admin};
 
@@ -75,6 +76,7 @@ pub(crate) struct Inner {
     bounds: Bounds,
     exporter: Option<Exporter>,
     access_log: Option<AccessLog>,
+    threads: Threads,
 }
 
 impl Proxy {
@@ -108,7 +110,7 @@ impl Proxy {
         let access_log = match config.access_log {
             AccessLogTarget::Off => None,
             AccessLogTarget::Writer(writer) => {
-                let (log, task) = AccessLog::start(writer, Arc::clone(&metrics), stop_outputs.clone());
+                let (log, task) = AccessLog::start(writer, Arc::clone(&metrics), config.threads, stop_outputs.clone());
                 outputs.push(task);
                 Some(log)
             }
@@ -126,12 +128,14 @@ impl Proxy {
             sampling: PercentMillionths::from_percent(config.trace_sampling * 100.0),
             bounds: Bounds {
                 header_timeout: config.header_timeout,
+                idle_timeout: config.idle_timeout,
                 max_head_bytes: config.max_head_bytes,
                 max_headers: config.max_headers,
                 retry_buffer_bytes: config.retry_buffer_bytes,
             },
             exporter,
             access_log,
+            threads: Threads::start(config.threads).map_err(Error::Threads)?,
         });
         let tasks = admin::start(&inner, listeners, &stop_outputs);
         Ok(Self { inner, tasks, outputs, stop_outputs })
@@ -152,6 +156,7 @@ impl Proxy {
         let around = Surroundings {
             home: workload.identity.cluster.clone(),
             applications: workload.inbound.iter().map(|inbound| (inbound.port, inbound.application)).collect(),
+            threads: inner.threads.handles().len(),
             sampling: inner.sampling,
         };
         let sink = Sink::new(
@@ -160,6 +165,7 @@ impl Proxy {
             Arc::clone(&inner.metrics),
             Arc::clone(&inner.dice),
             inner.max_series,
+            around.threads,
         );
         let sink = Arc::new(sink.with_outputs(inner.exporter.clone(), inner.access_log.clone()));
         let life = Life::new(inner.drain.child_token());
@@ -171,7 +177,7 @@ impl Proxy {
         for gateway in workload.gateway {
             listeners.push((Side::Gateway { port: gateway.port }, gateway.listener));
         }
-        let running = Running::start(carrier, workload.table, listeners);
+        let running = Running::start(carrier, workload.table, listeners, &inner.threads.handles());
         let id = inner.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         inner.workloads.lock().insert(id, Arc::new(running));
         inner.metrics.workloads.inc();
@@ -192,6 +198,7 @@ impl Proxy {
         futures_util::future::join_all(drains).await;
         self.inner.draining.close();
         self.inner.draining.wait().await;
+        self.inner.threads.stop();
         self.stop_outputs.cancel();
         for task in self.outputs.into_iter().chain(self.tasks) {
             if let Err(error) = task.await {

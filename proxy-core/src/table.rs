@@ -46,6 +46,8 @@ pub(crate) struct Surroundings {
     pub(crate) home: String,
     /// The workload's ports, and where its application listens.
     pub(crate) applications: BTreeMap<u16, SocketAddr>,
+    /// Threads that carry traffic.
+    pub(crate) threads: usize,
     /// Share of traced requests where the table does not say.
     pub(crate) sampling: PercentMillionths,
 }
@@ -74,7 +76,7 @@ impl Table {
         let mut clusters = HashMap::new();
         for (name, spec) in &source.clusters {
             let earlier = earlier.and_then(|earlier| earlier.clusters.get(name)).map(Arc::as_ref);
-            clusters.insert(name.clone(), Arc::new(Cluster::new(spec, earlier, &around.home, dice)));
+            clusters.insert(name.clone(), Arc::new(Cluster::new(spec, earlier, &around.home, around.threads, dice)));
         }
         if !reasons.is_empty() {
             return Err(Error::RefusedTable { version: source.version.clone(), reasons });
@@ -82,8 +84,8 @@ impl Table {
         let inbound = around.applications.iter().map(|(port, application)| {
             let described = source.inbound.iter().find(|inbound| inbound.port == *port);
             let earlier = earlier.and_then(|earlier| earlier.inbound.get(port)).map(|inbound| inbound.cluster.as_ref());
-            let cluster =
-                Cluster::new(&Arc::new(inbound_cluster(*port, *application, described)), earlier, &around.home, dice);
+            let spec = Arc::new(inbound_cluster(*port, *application, described));
+            let cluster = Cluster::new(&spec, earlier, &around.home, around.threads, dice);
             let opaque = described.is_some_and(opaque);
             (*port, Inbound { cluster: Arc::new(cluster), opaque })
         });

@@ -1,8 +1,8 @@
 //! Connections to endpoints: made, shared, given back, limited.
 
 mod connect;
+mod obtain;
 mod pool;
-mod send;
 
+pub(crate) use obtain::{Outgoing, Unsent, Upstream, obtain};
 pub(crate) use pool::Pool;
-pub(crate) use send::{Sent, Unsent, Upstream, send};

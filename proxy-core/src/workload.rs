@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,7 @@ impl Running {
         carrier: Arc<Carrier>,
         table: watch::Receiver<Arc<RouteTable>>,
         listeners: Vec<(Side, TcpListener)>,
+        threads: &[Handle],
     ) -> Self {
         let running = Self { carrier };
         let mut table = table;
@@ -73,12 +75,19 @@ impl Running {
         let life = &running.carrier.life;
         life.tasks.spawn(follow(Arc::clone(&running.carrier), table, life.drain.clone()));
         for (side, listener) in listeners {
-            running.listen(side, listener);
+            running.listen(&side, listener, threads);
         }
         running
     }
 
-    fn listen(&self, side: Side, listener: TcpListener) {
+    /// Accepts on every thread: each has a socket of its own where the address can be shared, else all take turns at one.
+    fn listen(&self, side: &Side, listener: TcpListener, threads: &[Handle]) {
+        for (socket, thread) in listener::spread(listener, threads) {
+            self.accept(side.clone(), socket, &thread);
+        }
+    }
+
+    fn accept(&self, side: Side, socket: listener::Socket, thread: &Handle) {
         let (carrier, Life { tasks, drain, cut }) = (Arc::clone(&self.carrier), self.carrier.life.clone());
         let word = match side {
             Side::Outbound => "outbound",
@@ -86,13 +95,15 @@ impl Running {
             Side::Gateway { .. } => "gateway",
         };
         let metrics = Arc::clone(&carrier.metrics);
+        let open = metrics.connections.with_label_values(&[word]);
+        let accepted = metrics.accepted.with_label_values(&[word]);
         let stop = drain.clone();
         let serve = move |stream: tokio::net::TcpStream, peer| {
             let Ok(local) = stream.local_addr() else { return };
             let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, local };
             let (drain, cut) = (drain.clone(), cut.clone());
-            let open = carrier.metrics.connections.with_label_values(&[word]);
-            carrier.metrics.accepted.with_label_values(&[word]).inc();
+            let open = open.clone();
+            accepted.inc();
             tasks.spawn(async move {
                 open.inc();
                 tokio::select! {
@@ -106,7 +117,7 @@ impl Running {
             metrics.accept_errors.inc();
             tracing::warn!(listener = word, %error, "a connection could not be accepted");
         };
-        self.carrier.life.tasks.spawn(listener::accept(listener, stop, serve, failed));
+        self.carrier.life.tasks.spawn_on(listener::accept(socket, stop, serve, failed), thread);
     }
 
     /// Says that no further requests are taken.

@@ -1,31 +1,28 @@
 //! What a consistent hash is made of.
 
-use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_contract::route::{Balancer, HashKey};
 
 use super::Client;
-use super::begin::Begun;
 use crate::balance::hash_of;
 use crate::cluster::Cluster;
+use crate::head::{Fields, Known, Name, Request, visible};
 
 /// A key's hash, and the cookie that was made for it.
 #[derive(Debug, Default)]
 pub(crate) struct Affinity {
     pub(crate) hash: Option<u64>,
-    pub(crate) cookie: Option<HeaderValue>,
+    pub(crate) cookie: Option<String>,
 }
 
 /// Reads the key that the cluster's balancer wants; without one an endpoint is drawn at random.
-pub(crate) fn of(client: &Client, begun: &Begun, cluster: &Cluster) -> Affinity {
+pub(crate) fn of(client: &Client, request: &Request, cluster: &Cluster) -> Affinity {
     let Balancer::ConsistentHash { key, .. } = &cluster.spec.balancer else { return Affinity::default() };
-    let headers = &begun.head.headers;
+    let headers = &request.fields;
     let hash = match key {
         HashKey::Header(name) => header(headers, name),
         HashKey::SourceIp => Some(hash_of(client.peer.ip().to_canonical().to_string().as_bytes())),
         HashKey::QueryParameter(name) => {
-            let mut pairs =
-                begun.query.as_deref().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+            let mut pairs = request.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(key, _)| key == name).map(|(_, value)| hash_of(value.as_bytes()))
         }
         HashKey::Cookie { name, path, ttl, attributes } => match (cookie(headers, name), ttl) {
@@ -42,7 +39,8 @@ pub(crate) fn of(client: &Client, begun: &Begun, cluster: &Cluster) -> Affinity 
                 }
                 attributes.iter().for_each(|(name, value)| text.push_str(&format!("; {name}={value}")));
                 text.push_str("; HttpOnly");
-                return Affinity { hash: Some(hash_of(value.as_bytes())), cookie: HeaderValue::from_str(&text).ok() };
+                let cookie = Some(text).filter(|text| visible(text.as_bytes()).is_some());
+                return Affinity { hash: Some(hash_of(value.as_bytes())), cookie };
             }
         },
     };
@@ -51,20 +49,21 @@ pub(crate) fn of(client: &Client, begun: &Begun, cluster: &Cluster) -> Affinity 
 
 impl Affinity {
     /// Gives the client the cookie that was made for it.
-    pub(crate) fn tell(&self, response: &mut HeaderMap) {
+    pub(crate) fn tell(&self, response: &mut Fields) {
         if let Some(cookie) = &self.cookie {
-            response.append(SET_COOKIE, cookie.clone());
+            response.push(b"set-cookie", cookie.as_bytes());
         }
     }
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<u64> {
-    let values: Vec<_> = headers.get_all(name.parse::<HeaderName>().ok()?).iter().map(HeaderValue::as_bytes).collect();
+fn header(headers: &Fields, name: &str) -> Option<u64> {
+    let name = Name::new(name)?;
+    let values: Vec<_> = headers.named(&name).collect();
     (!values.is_empty()).then(|| hash_of(&values.join(&b',')))
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+fn cookie(headers: &Fields, name: &str) -> Option<String> {
+    let lines = headers.all(Known::Cookie).filter_map(visible);
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
 }

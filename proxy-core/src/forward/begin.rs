@@ -1,60 +1,39 @@
 //! The first steps of every request: its record, its checks, its place in a trace.
 
-use http::{HeaderValue, Request, Uri, uri::PathAndQuery};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-
-use super::check::{self, Refusal};
 use super::reply::Reply;
 use super::{Client, headers};
+use crate::head::Request;
 use crate::policy::{Policies, Subject, Verdict};
 use crate::router::{Head, normalise};
 use crate::telemetry::{Record, Reporter, TraceHeaders};
 
-/// A request that passed its checks.
-#[derive(Debug)]
-pub(crate) struct Begun {
-    pub(crate) head: http::request::Parts,
-    pub(crate) body: Incoming,
-    pub(crate) authority: String,
-    /// Normalised.
-    pub(crate) path: String,
-    pub(crate) query: Option<String>,
-    pub(crate) upgrade: Option<(OnUpgrade, HeaderValue)>,
-}
-
 /// Begins the record and checks the head; a refusal is an answer already.
-pub(crate) fn begin(
-    client: &Client,
-    reporter: Reporter,
-    mut request: Request<Incoming>,
-) -> (Box<Record>, Result<Begun, Reply>) {
-    let protocol = check::upgrade(request.headers()).then(|| request.headers().get(http::header::UPGRADE).cloned());
-    let upgrade = protocol.flatten().map(|protocol| (hyper::upgrade::on(&mut request), protocol));
-    let (head, body) = request.into_parts();
-    let mut record = Box::new(Record::new(client.carrier.sink.clone(), reporter, &head, client.peer));
-    let authority = match check::authority(&head) {
-        Ok(authority) => authority,
-        Err(Refusal(reason)) => {
-            client.carrier.metrics.rejected.with_label_values(&[reason]).inc();
-            return (record, Err(Reply::refused(reason)));
-        }
+pub(crate) fn begin(client: &Client, reporter: Reporter, request: Request) -> (Record, Result<(), Reply>) {
+    let mut record = Record::new(client.carrier.sink.clone(), reporter, request, client.peer);
+    if let Some(reason) = record.request.refusal {
+        client.carrier.metrics.rejected.with_label_values(&[reason]).inc();
+        return (record, Err(Reply::refused(reason)));
+    }
+    let request = &mut record.request;
+    let normal = match normalise(request.fields.str(request.path)) {
+        std::borrow::Cow::Borrowed(_) => None,
+        std::borrow::Cow::Owned(path) => Some(path),
     };
-    let path = normalise(head.uri.path()).into_owned();
-    record.authority.clone_from(&authority);
-    record.path.clone_from(&path);
-    let query = head.uri.query().map(str::to_owned);
-    let mut begun = Begun { head, body, authority, path, query, upgrade };
-    headers::strip_hop_by_hop(&mut begun.head.headers);
-    record.request_id = headers::request_id(&mut begun.head.headers, &client.carrier.dice);
-    trace(client, &mut begun, &mut record);
-    (record, Ok(begun))
+    if let Some(path) = normal {
+        request.path = request.fields.store(path.as_bytes());
+    }
+    headers::strip_hop_by_hop(&mut request.fields);
+    record.request_id = headers::request_id(&mut request.fields, &client.carrier.dice);
+    trace(client, &mut record);
+    (record, Ok(()))
 }
 
-fn trace(client: &Client, begun: &mut Begun, record: &mut Record) {
+fn trace(client: &Client, record: &mut Record) {
     let options = client.carrier.sink.options.load();
-    let headers = &mut begun.head.headers;
-    record.tags = crate::telemetry::tags(&options.custom_tags, headers);
+    let headers = &mut record.request.fields;
+    if !options.custom_tags.is_empty() {
+        record.tags = crate::telemetry::tags(&options.custom_tags, headers);
+    }
     if options.spans || options.propagate {
         let read = TraceHeaders::read(headers);
         let span = read.begin(options.sampling, &client.carrier.dice);
@@ -65,43 +44,35 @@ fn trace(client: &Client, begun: &mut Begun, record: &mut Record) {
     }
 }
 
-impl Begun {
-    /// What the router looks at.
-    pub(crate) fn view(&self) -> Head<'_> {
-        Head {
-            scheme: "http",
-            method: self.head.method.as_str(),
-            authority: &self.authority,
-            path: &self.path,
-            query: self.query.as_deref(),
-            headers: &self.head.headers,
-        }
+/// What the router looks at.
+pub(crate) fn view<'a>(record: &'a Record) -> Head<'a> {
+    let request = &record.request;
+    Head {
+        scheme: record.scheme,
+        method: request.method(),
+        authority: request.authority(),
+        path: request.path(),
+        query: request.query(),
+        headers: &request.fields,
     }
+}
 
-    /// Asks the workload's policies.
-    pub(crate) fn authorize(&self, client: &Client, policies: &Policies, port: u16) -> Result<(), Reply> {
-        let subject = Subject {
-            host: &self.authority,
-            method: self.head.method.as_str(),
-            path: &self.path,
-            headers: &self.head.headers,
-            peer: client.peer.ip(),
-            local: client.local.ip(),
-            port,
-        };
-        match policies.decide(&subject) {
-            Verdict::Allowed => Ok(()),
-            Verdict::Denied => Err(Reply::denied()),
-        }
+/// Asks the workload's policies.
+pub(crate) fn authorize(client: &Client, request: &Request, policies: &Policies, port: u16) -> Result<(), Reply> {
+    if policies.is_empty() {
+        return Ok(());
     }
-
-    /// Gives the path with its query as a target; `None` when a rewrite made something that cannot be sent.
-    pub(crate) fn target(&self, path: &str) -> Option<Uri> {
-        let text = match &self.query {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        };
-        let text = if text.starts_with('/') || text == "*" { text } else { format!("/{text}") };
-        PathAndQuery::try_from(text).ok().map(Uri::from)
+    let subject = Subject {
+        host: request.authority(),
+        method: request.method(),
+        path: request.path(),
+        headers: &request.fields,
+        peer: client.peer.ip(),
+        local: client.local.ip(),
+        port,
+    };
+    match policies.decide(&subject) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Denied => Err(Reply::denied()),
     }
 }

@@ -1,118 +1,193 @@
-//! From a routed request to the answer's head: shared by outbound, gateway and inbound.
+//! From a routed request to the end of its answer: shared by outbound, gateway and inbound.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, timeout_at};
+use http::Version;
+use tokio::time::Instant;
 use wattle_contract::route::RetryPolicy;
 
-use super::exchange::{Exchange, Outgoing, grpc_status};
-use super::replay::Replay;
+use super::exchange::{Answer, Exchange};
 use super::reply::Reply;
-use super::{headers, respond, upgrade};
-use crate::body::{Body, empty};
+use super::upload::Upload;
+use super::{Downstream, headers, upgrade};
 use crate::carrier::Carrier;
 use crate::cluster::Cluster;
-use crate::telemetry::Record;
+use crate::head::{BodyLength, Fields, Known, Response, grpc_status};
+use crate::stream::{Answering, Broken, Stream, poll_pump, poll_splice};
+use crate::telemetry::{Flag, Record};
+use crate::upstream::{Outgoing, Upstream};
 
 /// A request that knows where it goes.
 #[derive(Debug)]
 pub(crate) struct Delivery<'a> {
-    pub(crate) carrier: &'a Arc<Carrier>,
-    pub(crate) cluster: Arc<Cluster>,
-    pub(crate) downstream: Version,
+    pub(crate) carrier: &'a Carrier,
+    pub(crate) cluster: &'a Arc<Cluster>,
     pub(crate) retries: Option<&'a RetryPolicy>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) hash: Option<u64>,
-    /// The client's connection, and the protocol it wants on it.
-    pub(crate) upgrade: Option<(OnUpgrade, HeaderValue)>,
 }
 
 impl Delivery<'_> {
     /// Sends the request and gives the answer; `change` may change its headers.
     pub(crate) async fn run(
         self,
-        mut outgoing: Outgoing,
-        body: &Replay,
-        mut record: Box<Record>,
-        change: impl FnOnce(&mut HeaderMap),
-    ) -> Response<Body> {
-        let http2 = self.cluster.speaks_http2(self.downstream) && self.upgrade.is_none();
-        if let Some((_, protocol)) = &self.upgrade {
-            upgrade::ask(&mut outgoing.headers, protocol.clone());
+        outgoing: &Outgoing,
+        down: &mut Downstream,
+        upload: &mut Upload,
+        record: &mut Record,
+        change: impl FnOnce(&mut Fields),
+    ) {
+        let request = &mut record.request;
+        let http2 = self.cluster.speaks_http2(request.version) && request.upgrade.is_none();
+        if let Some(protocol) = request.upgrade {
+            upgrade::ask(&mut request.fields, protocol);
         }
-        let deadline = bound(self.timeout, &outgoing.headers).and_then(|bound| record.started.checked_add(bound));
+        let deadline = bound(self.timeout, &request.fields).and_then(|bound| record.started.checked_add(bound));
         let exchange = Exchange {
             carrier: self.carrier,
-            cluster: &self.cluster,
+            cluster: self.cluster,
             http2,
             retries: self.retries,
             deadline,
             hash: self.hash,
         };
-        let answer = match within(deadline, exchange.run(&outgoing, body, &mut record)).await {
-            Ok(answer) => answer,
-            Err(reply) => return finish(reply, &mut record, change),
-        };
-        let (mut head, incoming) = answer.sent.response.into_parts();
-        record.status = head.status.as_u16();
-        record.grpc_status = grpc_status(&head.headers);
-        head.version = Version::HTTP_11;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let Some((client, protocol)) = self.upgrade else {
+        let mut response = std::mem::take(&mut down.response);
+        match exchange.run(outgoing, down, upload, &mut response, record).await {
+            Err(reply) => reply.give(down, record, change).await,
+            Ok(answer) => self.give(answer, down, upload, &mut response, record, deadline, change).await,
+        }
+        response.clear();
+        down.response = response;
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of one walk, named for its length")]
+    async fn give(
+        &self,
+        answer: Answer,
+        down: &mut Downstream,
+        upload: &mut Upload,
+        response: &mut Response,
+        record: &mut Record,
+        deadline: Option<Instant>,
+        change: impl FnOnce(&mut Fields),
+    ) {
+        let Answer { mut upstream, _held: held } = answer;
+        if response.status == 101 {
+            if record.request.upgrade.is_none() {
                 // Nobody asked for it: what follows would be taken for the next answer.
-                return finish(Reply::unasked_upgrade(), &mut record, change);
-            };
-            upgrade::carry(&self.carrier.life, client, upstream(&head, incoming), record, answer.held);
-            return switched(head, protocol, change);
+                drop(upstream);
+                return Reply::unasked_upgrade().give(down, record, change).await;
+            }
+            return upgrade::carry(down, upstream, response, record, change).await;
         }
-        headers::strip_response(&mut head.headers);
-        change(&mut head.headers);
-        let body = respond::recorded(incoming, answer.sent.upstream, record, deadline, answer.held);
-        Response::from_parts(head, body)
+        record.status = response.status;
+        record.grpc_status = response.grpc_status();
+        headers::strip_response(&mut response.fields);
+        change(&mut response.fields);
+        let answering = answering(down, record, response);
+        down.close = answering.close;
+        if down.stream.respond(answering, &response.fields).is_err() {
+            down.close = true;
+            return;
+        }
+        match download(down, &mut upstream, upload, record, deadline).await {
+            Ok(()) => {
+                record.finish();
+                // What is left of the request is not read: the connection would be out of step.
+                down.close |= !upload.is_done();
+                if upload.is_done() {
+                    upstream.done(response.keep_alive);
+                }
+            }
+            Err(flag) => {
+                down.close = true;
+                if let Some(flag) = flag {
+                    record.flag(flag);
+                    record.finish();
+                }
+                if let Stream::Http2(stream) = &mut down.stream {
+                    stream.reset(h2::Reason::INTERNAL_ERROR);
+                }
+            }
+        }
+        record.request_bytes = upload.bytes;
+        drop(held);
     }
 }
 
-/// Gives the upstream's end of a connection that was switched.
-fn upstream(head: &http::response::Parts, incoming: Incoming) -> OnUpgrade {
-    hyper::upgrade::on(Response::from_parts(head.clone(), incoming))
-}
-
-fn switched(
-    mut head: http::response::Parts,
-    protocol: HeaderValue,
-    change: impl FnOnce(&mut HeaderMap),
-) -> Response<Body> {
-    let protocol = head.headers.get(http::header::UPGRADE).cloned().unwrap_or(protocol);
-    headers::strip_response(&mut head.headers);
-    change(&mut head.headers);
-    upgrade::ask(&mut head.headers, protocol);
-    Response::from_parts(head, empty())
-}
-
-fn finish(reply: Reply, record: &mut Record, change: impl FnOnce(&mut HeaderMap)) -> Response<Body> {
-    let mut response = reply.give(record);
-    change(response.headers_mut());
-    response
-}
-
-/// The route's timeout holds also while a connection is waited for.
-async fn within<T>(deadline: Option<Instant>, exchange: impl Future<Output = Result<T, Reply>>) -> Result<T, Reply> {
-    match deadline {
-        // The exchange itself ends at the deadline and says so to the outlier rule; this is the last resort.
-        Some(deadline) => {
-            timeout_at(deadline + Duration::from_millis(50), exchange).await.unwrap_or(Err(Reply::timeout()))
+/// What the client is told of the answer's length and of its connection.
+fn answering(down: &Downstream, record: &Record, response: &mut Response) -> Answering {
+    let head_only = record.request.method() == "HEAD";
+    let mut close = down.close;
+    let body = match response.body {
+        BodyLength::Open | BodyLength::Close if record.request.version == Version::HTTP_10 => {
+            close = true;
+            BodyLength::Close
         }
-        None => exchange.await,
+        BodyLength::Close => BodyLength::Open,
+        other => other,
+    };
+    let bare = response.status == 204 || response.status == 304 || head_only;
+    if bare && response.status == 204 {
+        response.fields.remove(Known::ContentLength);
     }
+    // HTTP/2 may end a stream without saying a length; HTTP/1.1 has to.
+    if body == BodyLength::None && !bare && !response.fields.contains(Known::ContentLength) {
+        response.fields.add(Known::ContentLength, b"0");
+    }
+    Answering { status: response.status, body, close, head_only }
+}
+
+/// Moves the body; an error is its flag, or nothing when the client went away.
+async fn download(
+    down: &mut Downstream,
+    upstream: &mut Upstream,
+    upload: &mut Upload,
+    record: &mut Record,
+    deadline: Option<Instant>,
+) -> Result<(), Option<Flag>> {
+    down.timer.set(deadline);
+    poll_fn(|cx| progress(cx, down, upstream, upload, record)).await
+}
+
+fn progress(
+    cx: &mut Context<'_>,
+    down: &mut Downstream,
+    upstream: &mut Upstream,
+    upload: &mut Upload,
+    record: &mut Record,
+) -> Poll<Result<(), Option<Flag>>> {
+    if let Poll::Ready(Err(_)) = upload.poll(cx, &mut down.stream, &mut upstream.stream) {
+        return Poll::Ready(Err(None));
+    }
+    let Record { response_bytes, grpc_status: status, .. } = record;
+    let spliced = poll_splice(cx, &mut upstream.stream, &mut down.stream, response_bytes);
+    let mut see = |data: &[u8]| *response_bytes += data.len() as u64;
+    let mut end = |trailers: Option<&Fields>| {
+        *status = trailers.and_then(grpc_status).or(*status);
+    };
+    let pumped = match spliced {
+        Poll::Ready(Ok(())) => poll_pump(cx, &mut upstream.stream, &mut down.stream, &mut see, &mut end),
+        other => other,
+    };
+    match pumped {
+        Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+        Poll::Ready(Err(Broken::From(_))) => return Poll::Ready(Err(Some(Flag::UpstreamReset))),
+        Poll::Ready(Err(Broken::To(_))) => return Poll::Ready(Err(None)),
+        Poll::Pending => {}
+    }
+    if upload.is_over() && down.stream.poll_gone(cx).is_ready() {
+        return Poll::Ready(Err(None));
+    }
+    down.timer.poll(cx).map(|()| Err(Some(Flag::UpstreamTimeout)))
 }
 
 /// `grpc-timeout` is heeded up to the route's timeout.
-fn bound(route: Option<Duration>, headers: &HeaderMap) -> Option<Duration> {
-    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+fn bound(route: Option<Duration>, headers: &Fields) -> Option<Duration> {
+    let asked = headers.text(Known::GrpcTimeout).and_then(grpc_timeout);
     match (route, asked) {
         (Some(route), Some(asked)) => Some(route.min(asked)),
         (route, asked) => route.or(asked),
@@ -140,8 +215,7 @@ mod tests {
 
     #[test]
     fn a_grpc_timeout_may_shorten_the_routes_but_not_lengthen_it() {
-        let mut headers = HeaderMap::new();
-        headers.insert("grpc-timeout", HeaderValue::from_static("250m"));
+        let headers: Fields = [("grpc-timeout", "250m")].into_iter().collect();
 
         assert_eq!(bound(Some(Duration::from_secs(1)), &headers), Some(Duration::from_millis(250)));
         assert_eq!(bound(Some(Duration::from_millis(10)), &headers), Some(Duration::from_millis(10)));

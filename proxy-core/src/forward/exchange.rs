@@ -3,37 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use wattle_contract::EndpointAddress;
 use wattle_contract::route::RetryPolicy;
 
-use super::replay::Replay;
+use super::Downstream;
+use super::attempt::{Attempt, Stop};
 use super::reply::Reply;
-use crate::body::Body;
+use super::upload::Upload;
 use crate::carrier::Carrier;
 use crate::cluster::{Cluster, Member};
+use crate::head::Response;
 use crate::resilience::backoff;
 use crate::resilience::limits::Held;
 use crate::resilience::outlier::Outcome;
 use crate::resilience::retry::{Failure, wants_retry, within_budget};
 use crate::telemetry::{Flag, Record, Reporter};
-use crate::upstream::{Sent, Unsent, send};
-
-const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
-
-/// The head that goes to the upstream.
-#[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    /// Path and query, as they are sent.
-    pub(crate) target: Uri,
-    pub(crate) authority: HeaderValue,
-    pub(crate) headers: HeaderMap,
-    /// Whether the tries are counted in a header.
-    pub(crate) count_attempts: bool,
-}
+use crate::upstream::{Outgoing, Unsent, Upstream};
 
 /// What one exchange needs.
 #[derive(Debug)]
@@ -50,13 +36,20 @@ pub(crate) struct Exchange<'a> {
 /// An answer, and what has to be held until its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) sent: Sent,
-    pub(crate) held: Vec<Held>,
+    pub(crate) upstream: Upstream,
+    pub(crate) _held: (Held, Held, Option<Held>),
 }
 
 impl Exchange<'_> {
     /// Tries until there is an answer to give, or none to be had.
-    pub(crate) async fn run(&self, outgoing: &Outgoing, body: &Replay, record: &mut Record) -> Result<Answer, Reply> {
+    pub(crate) async fn run(
+        &self,
+        outgoing: &Outgoing,
+        down: &mut Downstream,
+        upload: &mut Upload,
+        response: &mut Response,
+        record: &mut Record,
+    ) -> Result<Answer, Reply> {
         let in_flight = &self.cluster.shared.in_flight;
         let Some(request) = in_flight.requests.try_hold(self.cluster.spec.limits.max_requests) else {
             return Err(self.overflow());
@@ -64,11 +57,8 @@ impl Exchange<'_> {
         let mut tried: Vec<EndpointAddress> = Vec::new();
         let mut retry: Option<Held> = None;
         loop {
-            let ignored = if self.retries.is_some_and(|policy| policy.ignore_previous_hosts && self.hash.is_none()) {
-                &tried[..]
-            } else {
-                &[]
-            };
+            let spared = self.retries.is_some_and(|policy| policy.ignore_previous_hosts && self.hash.is_none());
+            let ignored = if spared { &tried[..] } else { &[] };
             let Some(member) = self.cluster.pick(Instant::now(), &self.carrier.dice, self.hash, ignored) else {
                 return Err(Reply::no_healthy_upstream());
             };
@@ -76,67 +66,73 @@ impl Exchange<'_> {
             if record.reporter == Reporter::Source {
                 record.peer = Arc::clone(&member.party);
             }
-            record.upstream = address(&member.spec.address);
+            record.member = Some(Arc::clone(&member));
             let held = member.state.requests.hold();
-            let result = self.attempt(&member, outgoing.build(self.http2, record.attempts, body.replayed())).await;
-            if result.is_err() && body.is_broken() {
-                return Err(Reply::refused("broken_body"));
-            }
-            let failure = self.judge(&member, &result)?;
-            tried.push(member.spec.address.clone());
-            if self.again(failure, body, record, &mut retry) {
-                if let Ok(sent) = result {
-                    abandon(sent);
+            let attempt = Attempt {
+                cluster: self.cluster,
+                member: &member,
+                http2: self.http2,
+                request: &record.request,
+                outgoing,
+                number: record.attempts,
+                bound: self.bound(),
+            };
+            let result = attempt.run(down, upload, response).await;
+            record.request_bytes = upload.bytes;
+            let failure = self.judge(&member, &result, response)?;
+            if self.again(failure, upload, record, &mut retry) {
+                tried.push(member.spec.address.clone());
+                if let Ok(upstream) = result {
+                    // An answer that nobody will read: its connection is kept only when there is nothing left to read.
+                    upstream.done(response.keep_alive);
                 }
                 self.pause(record.attempts - 1).await?;
                 continue;
             }
-            let held = [Some(request), Some(held), retry].into_iter().flatten().collect();
             return match result {
-                Ok(sent) => Ok(Answer { sent, held }),
+                Ok(upstream) => Ok(Answer { upstream, _held: (request, held, retry) }),
                 Err(_) => Err(failed(failure)),
             };
         }
     }
 
-    async fn attempt(&self, member: &Arc<Member>, request: Request<Body>) -> Result<Sent, Stop> {
-        let sending = send(self.cluster, member, self.http2, request);
+    /// How long one try may take.
+    fn bound(&self) -> Option<Instant> {
         let per_try = self.retries.and_then(|policy| policy.per_try_timeout).filter(|bound| !bound.is_zero());
         let per_try = per_try.and_then(|bound| Instant::now().checked_add(bound));
-        let Some(bound) = per_try.into_iter().chain(self.deadline).min() else {
-            return sending.await.map_err(Stop::Unsent);
-        };
-        match timeout_at(bound, sending).await {
-            Ok(result) => result.map_err(Stop::Unsent),
-            Err(_) if self.deadline.is_some_and(|deadline| bound >= deadline) => Err(Stop::Deadline),
-            Err(_) => Err(Stop::Unsent(Unsent::Failed(Failure::PerTryTimeout))),
-        }
+        per_try.into_iter().chain(self.deadline).min()
     }
 
     /// Tells the outlier rule and says how the try went; what ends the exchange at once is an error.
-    fn judge(&self, member: &Member, result: &Result<Sent, Stop>) -> Result<Failure, Reply> {
+    fn judge(&self, member: &Member, result: &Result<Upstream, Stop>, response: &Response) -> Result<Failure, Reply> {
+        let late =
+            matches!(result, Err(Stop::Late)) && self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let (failure, outcome) = match result {
-            Ok(sent) => {
-                let status = sent.response.status().as_u16();
-                let grpc = grpc_status(sent.response.headers());
+            Ok(_) => {
+                let (status, grpc) = (response.status, response.grpc_status());
                 (Failure::Answer { status, grpc }, Outcome::Status(status))
             }
             Err(Stop::Unsent(Unsent::Failed(failure))) => (*failure, Outcome::Local),
-            Err(Stop::Deadline) => (Failure::PerTryTimeout, Outcome::Local),
-            // An overflow says nothing of the endpoint.
+            Err(Stop::Late) => (Failure::PerTryTimeout, Outcome::Local),
+            // Neither an overflow nor the client's doing says anything of the endpoint.
             Err(Stop::Unsent(Unsent::Overflow)) => return Err(self.overflow()),
+            Err(Stop::Gone) => return Err(Reply::gone()),
+            Err(Stop::Broken(reason)) => {
+                self.carrier.metrics.rejected.with_label_values(&[reason]).inc();
+                return Err(Reply::refused(reason));
+            }
         };
         if self.cluster.observe(member, outcome, Instant::now()) {
             self.carrier.metrics.ejections.inc();
             tracing::warn!(endpoint.addr = ?member.spec.address, cluster = %self.cluster.spec.name, "an endpoint was ejected for its answers");
         }
-        if matches!(result, Err(Stop::Deadline)) { Err(Reply::timeout()) } else { Ok(failure) }
+        if late { Err(Reply::timeout()) } else { Ok(failure) }
     }
 
     /// Says whether to try again, and counts it.
-    fn again(&self, failure: Failure, body: &Replay, record: &mut Record, retry: &mut Option<Held>) -> bool {
+    fn again(&self, failure: Failure, upload: &Upload, record: &mut Record, retry: &mut Option<Held>) -> bool {
         let Some(policy) = self.retries else { return false };
-        if !wants_retry(&policy.on, failure) || !body.is_whole() {
+        if !wants_retry(&policy.on, failure) || !upload.is_whole() {
             return false;
         }
         if record.attempts > policy.attempts {
@@ -175,74 +171,15 @@ impl Exchange<'_> {
     }
 }
 
-/// Why a try has no answer.
-#[derive(Debug)]
-enum Stop {
-    Unsent(Unsent),
-    /// The route's timeout is over.
-    Deadline,
-}
-
-impl Outgoing {
-    pub(crate) fn build(&self, http2: bool, attempt: u32, body: Body) -> Request<Body> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        request.headers_mut().clone_from(&self.headers);
-        *request.uri_mut() = self.target.clone();
-        if http2 {
-            *request.version_mut() = Version::HTTP_2;
-            request.headers_mut().remove(HOST);
-            if let Some(uri) = self.absolute() {
-                *request.uri_mut() = uri;
-            }
-        } else {
-            request.headers_mut().insert(HOST, self.authority.clone());
-        }
-        if self.count_attempts {
-            request.headers_mut().insert(ATTEMPT_COUNT, HeaderValue::from(attempt));
-        }
-        request
-    }
-
-    fn absolute(&self) -> Option<Uri> {
-        let mut parts = self.target.clone().into_parts();
-        parts.scheme = Some(http::uri::Scheme::HTTP);
-        parts.authority = Some(http::uri::Authority::try_from(self.authority.as_bytes()).ok()?);
-        Uri::from_parts(parts).ok()
-    }
-}
-
-/// Reads the gRPC status from a head or from trailers.
-pub(crate) fn grpc_status(headers: &HeaderMap) -> Option<u32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
-}
-
-/// An answer that nobody will read: its connection is kept only when there is nothing left to read.
-fn abandon(sent: Sent) {
-    if http_body::Body::is_end_stream(sent.response.body()) {
-        sent.upstream.done();
-    }
-}
-
 fn failed(failure: Failure) -> Reply {
-    use http::StatusCode;
     let text =
         |reason: &str| format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}");
-    let unavailable = |flag, reason| Reply::new(StatusCode::SERVICE_UNAVAILABLE, flag, text(reason));
     match failure {
-        Failure::Connect => unavailable(Flag::UpstreamConnect, "connection failure"),
-        Failure::Refused | Failure::Reset { .. } => unavailable(Flag::UpstreamReset, "connection termination"),
-        Failure::PerTryTimeout => Reply::timeout(),
-        Failure::Garbage | Failure::Answer { .. } => {
-            Reply::new(StatusCode::BAD_GATEWAY, Flag::UpstreamProtocol, text("protocol error"))
+        Failure::Connect => Reply::new(503, Flag::UpstreamConnect, text("connection failure")),
+        Failure::Refused | Failure::Reset { .. } => {
+            Reply::new(503, Flag::UpstreamReset, text("connection termination"))
         }
-    }
-}
-
-pub(crate) fn address(address: &EndpointAddress) -> String {
-    match address {
-        EndpointAddress::Socket(address) => address.to_string(),
-        EndpointAddress::Dns(host, port) => format!("{host}:{port}"),
-        EndpointAddress::Unix(path) => path.display().to_string(),
+        Failure::PerTryTimeout => Reply::timeout(),
+        Failure::Garbage | Failure::Answer { .. } => Reply::new(502, Flag::UpstreamProtocol, text("protocol error")),
     }
 }

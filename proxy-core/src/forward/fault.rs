@@ -1,6 +1,5 @@
 //! Faults that are asked for: a pause, then perhaps an answer in place of the upstream's.
 
-use http::StatusCode;
 use wattle_contract::route::Fault;
 
 use super::reply::Reply;
@@ -14,8 +13,8 @@ pub(crate) async fn inject(fault: &Fault, dice: &Dice, record: &mut Record) -> R
         tokio::time::sleep(delay.fixed).await;
     }
     let Some(abort) = fault.abort.filter(|abort| dice.hits(abort.percentage)) else { return Ok(()) };
-    let status = abort.http_status.and_then(|status| StatusCode::from_u16(status).ok());
-    let mut reply = Reply::new(status.unwrap_or(StatusCode::OK), Flag::FaultInjected, "fault filter abort");
+    let status = abort.http_status.filter(|status| (200..1000).contains(status));
+    let mut reply = Reply::new(status.unwrap_or(200), Flag::FaultInjected, "fault filter abort");
     reply.grpc = abort.grpc_status;
     Err(reply)
 }

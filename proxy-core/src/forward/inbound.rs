@@ -1,64 +1,47 @@
 //! Requests to the workload's own application.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-
-use super::begin::begin;
+use super::begin::{authorize, begin};
 use super::deliver::Delivery;
-use super::exchange::Outgoing;
-use super::replay::Replay;
 use super::reply::Reply;
-use super::{Client, headers};
-use crate::body::Body;
-use crate::telemetry::{Flag, PEER_HEADER, Party, Reporter};
+use super::upload::Upload;
+use super::{Client, Downstream, headers};
+use crate::head::{Known, Request};
+use crate::telemetry::{Flag, Record, Reporter};
+use crate::upstream::Outgoing;
 
-pub(crate) async fn serve(
-    client: &Client,
-    port: u16,
-    application: SocketAddr,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(crate) async fn serve(client: &Client, down: &mut Downstream, port: u16, request: Request) -> Request {
     let (mut record, begun) = begin(client, Reporter::Destination, request);
-    let mut begun = match begun {
-        Ok(begun) => begun,
-        Err(reply) => return reply.give(&mut record),
+    let answered = match begun {
+        Ok(()) => answer(client, down, port, &mut record).await,
+        Err(reply) => Err(reply),
     };
-    if let Some(peer) = begun.head.headers.remove(PEER_HEADER) {
-        record.peer = Party::from_header(&peer);
+    if let Err(reply) = answered {
+        reply.give(down, &mut record, |_| {}).await;
+    }
+    record.close()
+}
+
+async fn answer(client: &Client, down: &mut Downstream, port: u16, record: &mut Record) -> Result<(), Reply> {
+    let request = &mut record.request;
+    if let Some(written) = request.fields.get(Known::Peer) {
+        record.peer = client.carrier.sink.party(written);
+        request.fields.remove(Known::Peer);
     }
     let table = client.carrier.table();
     let Some((table, inbound)) = table.as_ref().and_then(|table| Some((table, table.inbound.get(&port)?))) else {
-        tracing::debug!(port, %application, "no configuration was accepted yet");
-        return Reply::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoRoute, "no configuration was accepted yet")
-            .give(&mut record);
+        tracing::debug!(port, "no configuration was accepted yet");
+        return Err(Reply::new(503, Flag::NoRoute, "no configuration was accepted yet"));
     };
     let cluster = Arc::clone(&inbound.cluster);
     record.service = Arc::clone(&cluster.service);
-    cluster.spec.name.as_str().clone_into(&mut record.cluster);
-    if let Err(reply) = begun.authorize(client, &table.policies, port) {
-        return reply.give(&mut record);
-    }
-    let mut request = begun.head.headers.clone();
-    request.remove(header::HOST);
-    headers::forwarded_proto(&mut request);
-    let (target, authority) = (begun.target(&begun.path), HeaderValue::from_str(&begun.authority));
-    let (Some(target), Ok(authority)) = (target, authority) else {
-        return Reply::refused("unsendable_target").give(&mut record);
-    };
+    record.cluster = Some(Arc::clone(&cluster));
+    authorize(client, request, &table.policies, port)?;
+    headers::forwarded_proto(&mut request.fields);
     let outgoing =
-        Outgoing { method: begun.head.method.clone(), target, authority, headers: request, count_attempts: false };
-    let body = Replay::new(begun.body, 0, Arc::clone(&record.request_bytes));
-    let delivery = Delivery {
-        carrier: &client.carrier,
-        cluster,
-        downstream: begun.head.version,
-        retries: None,
-        timeout: None,
-        hash: None,
-        upgrade: begun.upgrade.take(),
-    };
-    delivery.run(outgoing, &body, record, |_| {}).await
+        Outgoing { path: request.path, query: request.query, authority: request.authority, count_attempts: false };
+    let delivery = Delivery { carrier: &client.carrier, cluster: &cluster, retries: None, timeout: None, hash: None };
+    delivery.run(&outgoing, down, &mut Upload::new(0), record, |_| {}).await;
+    Ok(())
 }

@@ -1,23 +1,19 @@
 //! Copies of a request to other clusters. Nobody waits for them, no drain either, and their answers are thrown away.
 
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderValue;
-use http_body::{Body as HttpBody, Frame};
-use http_body_util::BodyExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use super::exchange::Outgoing;
-use super::replay::{Piece, Replay};
-use crate::body::{BodyError, empty};
+use super::upload::{Piece, Upload};
 use crate::carrier::Carrier;
-use crate::cluster::Cluster;
-use crate::upstream::send;
+use crate::cluster::{Cluster, Member};
+use crate::head::{BodyLength, Request, Response};
+use crate::stream::{Fault, Next, Stream};
+use crate::upstream::{Outgoing, obtain};
 
 /// Pieces of the body that a copy may lag behind before it is cut.
 const LAG: usize = 64;
@@ -25,17 +21,21 @@ const LAG: usize = 64;
 const BOUND: Duration = Duration::from_secs(60);
 
 /// Sends a copy on its way.
-pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, outgoing: &Outgoing, body: &Replay) {
-    let mut outgoing = outgoing.clone();
-    shadow(&mut outgoing);
-    let copy = if body.is_empty() {
-        empty()
-    } else {
+pub(crate) fn start(
+    carrier: &Arc<Carrier>,
+    cluster: &Arc<Cluster>,
+    request: &Request,
+    outgoing: &Outgoing,
+    upload: &mut Upload,
+) {
+    let (mut request, mut outgoing) = (request.clone(), *outgoing);
+    shadow(&mut request, &mut outgoing);
+    let pieces = (request.body != BodyLength::None).then(|| {
         let (sender, pieces) = mpsc::channel(LAG);
-        body.copy_to(sender);
-        Copy { pieces, ended: false }.boxed_unsync()
-    };
-    let carrier = Arc::clone(carrier);
+        upload.copy_to(sender);
+        pieces
+    });
+    let (carrier, cluster) = (Arc::clone(carrier), Arc::clone(cluster));
     tokio::spawn(async move {
         let Some(member) = cluster.pick(Instant::now(), &carrier.dice, None, &[]) else {
             carrier.metrics.mirrors.with_label_values(&["no_endpoint"]).inc();
@@ -46,18 +46,9 @@ pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, 
             return;
         };
         let held = (member.state.requests.hold(), all);
-        let request = outgoing.build(http2, 1, copy);
-        let exchange = async {
-            let sent = send(&cluster, &member, http2, request).await.ok()?;
-            let mut body = sent.response.into_body();
-            while let Some(frame) = body.frame().await {
-                frame.ok()?;
-            }
-            sent.upstream.done();
-            Some(())
-        };
+        let copying = timeout(BOUND, copy(&cluster, &member, &request, &outgoing, pieces));
         let done = tokio::select! {
-            done = timeout(BOUND, exchange) => done.ok().flatten(),
+            done = copying => done.ok().flatten(),
             () = carrier.life.drain.cancelled() => None,
         };
         carrier.metrics.mirrors.with_label_values(&[if done.is_some() { "answered" } else { "failed" }]).inc();
@@ -65,37 +56,68 @@ pub(crate) fn start(carrier: &Arc<Carrier>, cluster: Arc<Cluster>, http2: bool, 
     });
 }
 
+async fn copy(
+    cluster: &Arc<Cluster>,
+    member: &Arc<Member>,
+    request: &Request,
+    outgoing: &Outgoing,
+    pieces: Option<mpsc::Receiver<Piece>>,
+) -> Option<()> {
+    let connection = obtain(cluster, member, cluster.speaks_http2(request.version)).await.ok()?;
+    let mut upstream = connection.begin(cluster, member, request, outgoing, 1).await.ok()?;
+    if let Some(pieces) = pieces {
+        send(&mut upstream.stream, pieces).await?;
+    }
+    let (mut response, method) = (Response::default(), request.method());
+    poll_fn(|cx| {
+        upstream.stream.finish(None)?;
+        ready!(upstream.stream.poll_flush(cx))?;
+        upstream.stream.poll_response(cx, method, &mut response)
+    })
+    .await
+    .ok()?;
+    poll_fn(|cx| {
+        loop {
+            match ready!(upstream.stream.poll_piece(cx))? {
+                Next::End => return Poll::Ready(Ok::<_, Fault>(())),
+                Next::Data => {
+                    let count = upstream.stream.data().len();
+                    upstream.stream.consume(count);
+                }
+            }
+        }
+    })
+    .await
+    .ok()?;
+    upstream.done(response.keep_alive);
+    Some(())
+}
+
+/// Sends the body; one that was cut is not ended.
+async fn send(stream: &mut Stream, mut pieces: mpsc::Receiver<Piece>) -> Option<()> {
+    loop {
+        match pieces.recv().await? {
+            Piece::End => return Some(()),
+            Piece::Trailers(trailers) => stream.finish(Some(&trailers)).ok()?,
+            Piece::Data(mut data) => {
+                poll_fn(|cx| {
+                    while !data.is_empty() {
+                        let taken = ready!(stream.poll_write(cx, &data))?;
+                        bytes::Buf::advance(&mut data, taken);
+                    }
+                    stream.poll_flush(cx)
+                })
+                .await
+                .ok()?;
+            }
+        }
+    }
+}
+
 /// A mirrored request says so in its authority, as Envoy's does: `-shadow` before the port.
-fn shadow(outgoing: &mut Outgoing) {
-    let Ok(authority) = outgoing.authority.to_str() else { return };
+fn shadow(request: &mut Request, outgoing: &mut Outgoing) {
+    let authority = request.fields.str(outgoing.authority);
     let host = crate::router::without_port(authority);
     let shadow = format!("{host}-shadow{}", &authority[host.len()..]);
-    if let Ok(shadow) = HeaderValue::from_str(&shadow) {
-        outgoing.authority = shadow;
-    }
-}
-
-struct Copy {
-    pieces: mpsc::Receiver<Piece>,
-    ended: bool,
-}
-
-impl HttpBody for Copy {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(match ready!(self.pieces.poll_recv(cx)) {
-            Some(Piece::Data(data)) => Some(Ok(Frame::data(data))),
-            Some(Piece::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
-            Some(Piece::End) => {
-                self.ended = true;
-                None
-            }
-            None => Some(Err("the mirror could not keep up".into())),
-        })
-    }
+    outgoing.authority = request.fields.store(shadow.as_bytes());
 }

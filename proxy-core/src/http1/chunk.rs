@@ -1,6 +1,6 @@
-//! The end of a chunked body, found byte by byte (RFC 9112, 7.1), with no liberty taken.
+//! Chunked bodies (RFC 9112, 7.1), with no liberty taken.
 
-use super::framing::Refusal;
+use super::Refusal;
 
 /// Bytes of one chunk's extensions. Nobody uses them; a long one is an attack (CVE-2023-39326 and its kin).
 const EXTENSION: u32 = 1024;
@@ -24,21 +24,24 @@ pub(super) enum Chunk {
 impl Chunk {
     pub(super) const START: Self = Self::Size { value: 0, digits: 0 };
 
-    /// Takes as many bytes as belong to the body; says how many.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        let mut at = 0;
-        while at < bytes.len() && *self != Self::Done {
-            if let Self::Data(left) = *self {
-                let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
-                at += taken;
-                let left = left - taken as u64;
-                *self = if left == 0 { Self::DataCr } else { Self::Data(left) };
-            } else {
-                *self = self.step(bytes[at])?;
-                at += 1;
+    /// Takes what frames data; stops at data and at the end. Says how many bytes it took. Trailers are kept in `lines`.
+    pub(super) fn frame(&mut self, bytes: &[u8], lines: &mut Vec<u8>) -> Result<usize, Refusal> {
+        for (at, byte) in bytes.iter().enumerate() {
+            match *self {
+                Self::Data(_) | Self::Done => return Ok(at),
+                Self::Trailer { .. } | Self::TrailerEnd { .. } => lines.push(*byte),
+                _ => {}
             }
+            *self = self.step(*byte)?;
         }
-        Ok(at)
+        Ok(bytes.len())
+    }
+
+    /// Says that data was taken.
+    pub(super) fn took(&mut self, count: u64) {
+        if let Self::Data(left) = *self {
+            *self = if left <= count { Self::DataCr } else { Self::Data(left - count) };
+        }
     }
 
     fn step(self, byte: u8) -> Result<Self, Refusal> {

@@ -1,10 +1,10 @@
 //! The `when` of a rule, and the lists inside a rule.
 
-use http::HeaderName;
 use wattle_contract::route::{self, StringMatch};
 
 use super::network::Network;
 use super::rule::Subject;
+use crate::head::Name;
 use crate::router::Text;
 
 /// Wanted and unwanted values.
@@ -39,7 +39,7 @@ impl List {
 /// What a condition looks at.
 #[derive(Debug)]
 enum Key {
-    Header(HeaderName),
+    Header(Name),
     SourceIp,
     DestinationIp,
     DestinationPort,
@@ -66,7 +66,7 @@ impl Condition {
             key => {
                 let name = key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
                 let name = name.ok_or_else(|| format!("condition {key:?} is not evaluated by this build"))?;
-                Key::Header(name.parse().map_err(|_| format!("{name:?} is no header name"))?)
+                Key::Header(Name::new(name).ok_or_else(|| format!("{name:?} is no header name"))?)
             }
         };
         let networks = |list: &[StringMatch]| list.iter().map(network).collect::<Result<Vec<_>, _>>();

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName};
 use wattle_contract::route::{self, Operation, Source};
 
 use super::condition::{Condition, List, within};
 use super::network::Network;
+use crate::head::{Fields, Name};
 
 /// What is known of a request.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) method: &'a str,
     /// Normalised, without query.
     pub(crate) path: &'a str,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: &'a Fields,
     /// Address of the connection's other end.
     pub(crate) peer: IpAddr,
     /// Address it was made to.
@@ -111,11 +111,8 @@ impl To {
 
 /// Gives the values of a header as one, joined by commas. Bytes that are not text are kept recognisable, so that a value
 /// cannot hide from a deny by one odd byte.
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
-    let mut values = headers.get_all(name).iter();
-    let first = String::from_utf8_lossy(values.next()?.as_bytes());
-    Some(
-        values
-            .fold(first, |joined, value| Cow::Owned(format!("{joined},{}", String::from_utf8_lossy(value.as_bytes())))),
-    )
+pub(super) fn header<'a>(headers: &'a Fields, name: &'a Name) -> Option<Cow<'a, str>> {
+    let mut values = headers.named(name);
+    let first = String::from_utf8_lossy(values.next()?);
+    Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{}", String::from_utf8_lossy(value)))))
 }

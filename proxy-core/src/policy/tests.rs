@@ -1,7 +1,7 @@
-use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_contract::route::{self, Condition, Operation, Source, StringMatch, Values};
 
 use super::*;
+use crate::head::Fields;
 
 fn policy(name: &str, action: PolicyAction, rules: Vec<route::Rule>) -> AuthorizationPolicy {
     AuthorizationPolicy { name: name.to_owned(), action, rules, dry_run: false }
@@ -30,7 +30,7 @@ fn compile(policies: &[AuthorizationPolicy]) -> Policies {
     compiled
 }
 
-fn allows(policies: &[AuthorizationPolicy], path: &str, headers: &HeaderMap) -> bool {
+fn allows(policies: &[AuthorizationPolicy], path: &str, headers: &Fields) -> bool {
     let subject = Subject {
         host: "Svc.Example:8080",
         method: "GET",
@@ -45,7 +45,7 @@ fn allows(policies: &[AuthorizationPolicy], path: &str, headers: &HeaderMap) -> 
 
 #[test]
 fn deny_comes_before_allow_and_an_allow_without_rules_denies_everything() {
-    let headers = HeaderMap::new();
+    let headers = Fields::default();
     let everything = policy("all", PolicyAction::Allow, vec![route::Rule::default()]);
     let nothing = policy("none", PolicyAction::Allow, vec![]);
     let admin = policy("admin", PolicyAction::Deny, vec![to(only(StringMatch::Prefix("/admin".to_owned())))]);
@@ -60,7 +60,7 @@ fn deny_comes_before_allow_and_an_allow_without_rules_denies_everything() {
 
 #[test]
 fn without_a_certificate_nobody_has_a_principal_and_everybody_lacks_one() {
-    let headers = HeaderMap::new();
+    let headers = Fields::default();
     let wanted = Source { principals: only(StringMatch::Present), ..Source::default() };
     let unwanted = Values { any_of: Vec::new(), none_of: vec![exact("cluster.local/ns/a/sa/b")] };
     let others = Source { principals: unwanted, ..Source::default() };
@@ -71,8 +71,8 @@ fn without_a_certificate_nobody_has_a_principal_and_everybody_lacks_one() {
 
 #[test]
 fn parts_hold_together_and_entries_suffice_alone() {
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("x-team"), HeaderValue::from_static("blue"));
+    let mut headers = Fields::default();
+    headers.push(b"x-team", b"blue");
     let when = |key: &str, values| vec![Condition { key: key.to_owned(), values }];
     let rule = |block: &str, team: &str| route::Rule {
         from: vec![Source { ip_blocks: vec![block.to_owned()], ..Source::default() }],

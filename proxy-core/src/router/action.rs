@@ -96,7 +96,7 @@ impl Split {
 
 impl Redirect {
     /// Gives the `location` for a request; `None` when it cannot be written as a header.
-    pub(crate) fn location(&self, head: &Head<'_>, prefix_len: Option<usize>) -> Option<HeaderValue> {
+    pub(crate) fn location(&self, head: &Head<'_>, prefix_len: Option<usize>) -> Option<String> {
         let redirect = &self.redirect;
         let scheme = redirect.scheme.as_deref().unwrap_or(head.scheme);
         let host = redirect.authority.as_deref().unwrap_or_else(|| without_port(head.authority));
@@ -118,7 +118,8 @@ impl Redirect {
             (None, None) => head.path.to_owned(),
         };
         let query = head.query.filter(|_| !path.contains('?')).map_or(String::new(), |query| format!("?{query}"));
-        HeaderValue::from_str(&format!("{scheme}://{host}{port}{path}{query}")).ok()
+        let location = format!("{scheme}://{host}{port}{path}{query}");
+        HeaderValue::from_str(&location).is_ok().then_some(location)
     }
 }
 

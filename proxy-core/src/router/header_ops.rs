@@ -1,14 +1,16 @@
 //! Header operations, compiled: first removed, then set, then added.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderValue;
 use wattle_contract::route::HeaderOperations;
+
+use crate::head::{Fields, Known, Name};
 
 /// Compiled header operations.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderOps {
-    remove: Vec<HeaderName>,
-    set: Vec<(HeaderName, HeaderValue)>,
-    add: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<Name>,
+    set: Vec<(Name, HeaderValue)>,
+    add: Vec<(Name, HeaderValue)>,
     /// `Host` or `:authority` by `set` is a rewrite of the authority.
     pub(crate) authority: Option<HeaderValue>,
 }
@@ -33,23 +35,23 @@ impl HeaderOps {
         Ok(compiled)
     }
 
-    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
+    pub(crate) fn apply(&self, headers: &mut Fields) {
         for name in &self.remove {
-            headers.remove(name);
+            headers.remove_named(name);
         }
         for (name, value) in &self.set {
-            headers.insert(name.clone(), value.clone());
+            headers.set_named(name, value.as_bytes());
         }
         for (name, value) in &self.add {
-            headers.append(name.clone(), value.clone());
+            headers.add_named(name, value.as_bytes());
         }
     }
 }
 
 /// Headers that frame the message are the proxy's own business: changing them would let messages be cut wrongly.
-fn header_name(name: &str) -> Result<HeaderName, String> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} is no header name"))?;
-    if [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION].contains(&parsed) {
+fn header_name(name: &str) -> Result<Name, String> {
+    let parsed = Name::new(name).ok_or_else(|| format!("{name:?} is no header name"))?;
+    if [Known::Host, Known::ContentLength, Known::TransferEncoding, Known::Connection].contains(&parsed.known()) {
         return Err(format!("header {name:?} cannot be changed by a route"));
     }
     Ok(parsed)

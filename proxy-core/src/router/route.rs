@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
 use wattle_contract::route::{self, Fault, HttpMatch, Mirror, RetryPolicy};
 
 use super::condition::{Path, Text};
 use super::rewrite::Rewrite;
 use super::{Action, Cors, HeaderOps};
+use crate::head::{Fields, Name, visible};
 
 /// What of a request is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Head<'a> {
     /// Normalised, without query.
     pub(crate) path: &'a str,
     pub(crate) query: Option<&'a str>,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) headers: &'a Fields,
 }
 
 /// One rule, compiled.
@@ -53,7 +53,7 @@ struct Conditions {
     scheme: Option<Text>,
     method: Option<Text>,
     authority: Option<Text>,
-    headers: Vec<(HeaderName, Text, bool)>,
+    headers: Vec<(Name, Text, bool)>,
     query: Vec<(String, Text)>,
 }
 
@@ -112,8 +112,7 @@ impl Conditions {
                 .headers
                 .iter()
                 .map(|header| {
-                    let name = HeaderName::from_bytes(header.name.as_bytes())
-                        .map_err(|_| format!("{:?} is no header name", header.name))?;
+                    let name = Name::new(&header.name).ok_or_else(|| format!("{:?} is no header name", header.name))?;
                     Ok((name, Text::compile(&header.value)?, header.invert))
                 })
                 .collect::<Result<_, String>>()?,
@@ -136,17 +135,17 @@ impl Conditions {
 }
 
 /// Several values of one name are looked at as one, joined by commas; what is not text matches only presence.
-fn header_holds(headers: &HeaderMap, name: &HeaderName, value: &Text) -> bool {
-    let mut values = headers.get_all(name).iter();
+fn header_holds(headers: &Fields, name: &Name, value: &Text) -> bool {
+    let mut values = headers.named(name);
     let Some(first) = values.next() else { return false };
     if matches!(value, Text::Present) {
         return true;
     }
-    let Ok(first) = first.to_str() else { return false };
+    let Some(first) = visible(first) else { return false };
     let Some(second) = values.next() else { return value.holds(first) };
     let mut joined = first.to_owned();
     for next in std::iter::once(second).chain(values) {
-        let Ok(next) = next.to_str() else { return false };
+        let Some(next) = visible(next) else { return false };
         joined.push(',');
         joined.push_str(next);
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use proptest::prelude::*;
 use wattle_contract::route::{self, DomainMatch, HeaderOperations, HttpMatch, PathMatch, RouteSource, VirtualHost};
 
 use super::*;
 use crate::dice::Dice;
+use crate::head::Fields;
 
 fn rule(name: &str, path: Option<PathMatch>, weights: &[u32]) -> route::Route {
     let cluster = |(index, weight): (usize, &u32)| route::WeightedCluster {
@@ -131,7 +131,7 @@ fn the_first_route_that_matches_wins() {
         rule("prefix", Some(PathMatch::Prefix("/chat".to_owned())), &[1]),
         rule("regex", Some(PathMatch::Regex("/re/[0-9]+|/x".to_owned())), &[1]),
     ];
-    let (hosts, headers) = (compile(&[given]), HeaderMap::new());
+    let (hosts, headers) = (compile(&[given]), Fields::default());
     let host = hosts.find("h").expect("any host");
     let route = |path| {
         let head = Head { scheme: "http", method: "GET", authority: "h", path, query: None, headers: &headers };

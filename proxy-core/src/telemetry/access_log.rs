@@ -1,118 +1,162 @@
-//! One JSON object a line for each request, written in blocks by a thread of its own.
+//! One JSON object a line for each request: formatted into a block of the thread, written in blocks by a task of its own.
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::Serialize;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Record;
 use crate::metrics::Metrics;
+use crate::threads::PerThread;
 
-/// Lines waiting to be written; a writer that cannot keep up costs lines, never requests.
-const QUEUE: usize = 16_384;
+/// A block is handed over when it has this many bytes.
+const BLOCK: usize = 32 * 1024;
+/// Blocks waiting to be written; a writer that cannot keep up costs lines, never requests.
+const QUEUE: usize = 256;
+/// The longest a line waits for its block to fill.
+const LINGER: Duration = Duration::from_millis(200);
+
+type Blocks = Arc<PerThread<Mutex<Vec<u8>>>>;
 
 /// Takes lines.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessLog {
-    lines: mpsc::Sender<Vec<u8>>,
+    blocks: Blocks,
+    full: mpsc::Sender<Vec<u8>>,
     metrics: Arc<Metrics>,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    start_time_ms: u128,
-    method: &'a str,
-    path: &'a str,
-    protocol: String,
-    authority: &'a str,
-    response_code: u16,
-    response_flags: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grpc_status: Option<u32>,
-    bytes_received: u64,
-    bytes_sent: u64,
-    duration_ms: f64,
-    attempts: u32,
-    route_name: &'a str,
-    upstream_cluster: &'a str,
-    upstream_host: &'a str,
-    downstream_remote_address: String,
-    user_agent: &'a str,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
 }
 
 impl AccessLog {
     /// Starts the writer; the task ends after `stop` once what was queued is written.
     pub(crate) fn start(
-        mut writer: Box<dyn Write + Send>,
+        writer: Box<dyn Write + Send>,
         metrics: Arc<Metrics>,
+        threads: usize,
         stop: CancellationToken,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let (lines, mut queue) = mpsc::channel::<Vec<u8>>(QUEUE);
-        let counted = Arc::clone(&metrics);
-        let task = tokio::spawn(async move {
-            let mut block = Vec::new();
-            loop {
-                let line = tokio::select! {
-                    line = queue.recv() => line,
-                    () = stop.cancelled() => queue.try_recv().ok(),
-                };
-                let Some(line) = line else { return };
-                block.extend(line);
-                while let Some(more) = queue.try_recv().ok().filter(|_| block.len() < 1 << 16) {
-                    block.extend(more);
-                }
-                let bytes = std::mem::take(&mut block);
-                let written = tokio::task::spawn_blocking(move || {
-                    let result = writer.write_all(&bytes).and_then(|()| writer.flush());
-                    (writer, bytes, result)
-                });
-                let Ok((back, bytes, result)) = written.await else { return };
-                writer = back;
-                if let Err(error) = result {
-                    let lost = bytes.iter().filter(|byte| **byte == b'\n').count();
-                    counted.log_dropped.inc_by(lost as u64);
-                    tracing::debug!(%error, lost, "access log lines could not be written");
-                }
-                block = bytes;
-                block.clear();
-            }
-        });
-        (Self { lines, metrics }, task)
+        let (full, queue) = mpsc::channel::<Vec<u8>>(QUEUE);
+        let blocks: Blocks = Arc::new(PerThread::new(threads));
+        let task = Task { writer: Some(writer), queue, blocks: Arc::clone(&blocks), metrics: Arc::clone(&metrics) };
+        (Self { blocks, full, metrics }, tokio::spawn(task.run(stop)))
     }
 
     pub(crate) fn write(&self, record: &Record) {
-        let since = record.at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let line = Line {
-            start_time_ms: since.as_millis(),
-            method: record.method.as_str(),
-            path: &record.path,
-            protocol: format!("{:?}", record.version),
-            authority: &record.authority,
-            response_code: record.status,
-            response_flags: record.flags.to_string(),
-            grpc_status: record.grpc_status,
-            bytes_received: record.bytes_in(),
-            bytes_sent: record.response_bytes,
-            duration_ms: record.elapsed_ms(),
-            attempts: record.attempts,
-            route_name: &record.route,
-            upstream_cluster: &record.cluster,
-            upstream_host: &record.upstream,
-            downstream_remote_address: record.peer_address.to_string(),
-            user_agent: &record.user_agent,
-            request_id: &record.request_id,
-            trace_id: record.span.as_ref().map(|span| format!("{:032x}", span.trace_id)),
-        };
-        let Ok(mut bytes) = serde_json::to_vec(&line) else { return };
-        bytes.push(b'\n');
-        if self.lines.try_send(bytes).is_err() {
-            self.metrics.log_dropped.inc();
+        let mut block = self.blocks.mine().lock();
+        line(&mut block, record);
+        if block.len() >= BLOCK {
+            let full = std::mem::replace(&mut *block, Vec::with_capacity(BLOCK + BLOCK / 8));
+            drop(block);
+            if let Err(refused) = self.full.try_send(full) {
+                self.metrics.log_dropped.inc_by(lines(&refused.into_inner()));
+            }
         }
     }
+}
+
+struct Task {
+    writer: Option<Box<dyn Write + Send>>,
+    queue: mpsc::Receiver<Vec<u8>>,
+    blocks: Blocks,
+    metrics: Arc<Metrics>,
+}
+
+impl Task {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut linger = interval(LINGER);
+        linger.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let stopped = tokio::select! {
+                Some(block) = self.queue.recv() => {
+                    self.put(block).await;
+                    continue;
+                }
+                _ = linger.tick() => false,
+                () = stop.cancelled() => true,
+            };
+            while let Ok(block) = self.queue.try_recv() {
+                self.put(block).await;
+            }
+            let blocks: Vec<_> = self.blocks.iter().map(|block| std::mem::take(&mut *block.lock())).collect();
+            for block in blocks {
+                self.put(block).await;
+            }
+            if stopped {
+                return;
+            }
+        }
+    }
+
+    async fn put(&mut self, block: Vec<u8>) {
+        if block.is_empty() {
+            return;
+        }
+        let Some(mut writer) = self.writer.take() else { return };
+        let written = tokio::task::spawn_blocking(move || {
+            let result = writer.write_all(&block).and_then(|()| writer.flush());
+            (writer, block, result)
+        });
+        let Ok((writer, block, result)) = written.await else { return };
+        self.writer = Some(writer);
+        if let Err(error) = result {
+            let lost = lines(&block);
+            self.metrics.log_dropped.inc_by(lost);
+            tracing::debug!(%error, lost, "access log lines could not be written");
+        }
+    }
+}
+
+fn lines(block: &[u8]) -> u64 {
+    block.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+fn line(out: &mut Vec<u8>, record: &Record) {
+    let since = record.at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    put(out, format_args!("{{\"start_time_ms\":{}", since.as_millis()));
+    text(out, "method", record.request.method());
+    text(out, "path", record.request.path());
+    put(out, format_args!(",\"protocol\":\"{:?}\"", record.request.version));
+    text(out, "authority", record.request.authority());
+    put(out, format_args!(",\"response_code\":{},\"response_flags\":\"{}\"", record.status, record.flags));
+    if let Some(code) = record.grpc_status {
+        put(out, format_args!(",\"grpc_status\":{code}"));
+    }
+    put(out, format_args!(",\"bytes_received\":{},\"bytes_sent\":{}", record.request_bytes, record.response_bytes));
+    put(out, format_args!(",\"duration_ms\":{:.3},\"attempts\":{}", record.elapsed_ms(), record.attempts));
+    text(out, "route_name", record.route_name());
+    text(out, "upstream_cluster", record.cluster_name());
+    text(out, "upstream_host", record.upstream());
+    put(out, format_args!(",\"downstream_remote_address\":\"{}\"", record.peer_address));
+    text(out, "user_agent", record.user_agent());
+    text(out, "request_id", record.request_id());
+    if let Some(span) = &record.span {
+        put(out, format_args!(",\"trace_id\":\"{:032x}\"", span.trace_id));
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Writing to memory cannot fail.
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _infallible = out.write_fmt(text);
+}
+
+fn text(out: &mut Vec<u8>, key: &str, value: &str) {
+    for part in [",\"", key, "\":\""] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    if value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.extend_from_slice(value.as_bytes());
+    } else {
+        for char in value.chars() {
+            match char {
+                '"' | '\\' => put(out, format_args!("\\{char}")),
+                '\0'..='\x1f' => put(out, format_args!("\\u{:04x}", u32::from(char))),
+                _ => put(out, format_args!("{char}")),
+            }
+        }
+    }
+    out.push(b'"');
 }

@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
 use wattle_contract::route::Cluster;
 use wattle_contract::{Endpoint, WorkloadIdentity};
 
-/// The header in which a proxy says who its workload is.
-pub(crate) const PEER_HEADER: HeaderName = HeaderName::from_static("x-wattle-peer");
+use crate::head::visible;
+
 /// What stands for everything nobody told.
 const UNKNOWN: &str = "unknown";
 /// Kubernetes bounds names at 253 bytes.
@@ -84,18 +83,18 @@ impl Party {
     }
 
     /// Writes this end for the other proxy; `None` when a name cannot be sent in a header.
-    pub(crate) fn to_header(&self) -> Option<HeaderValue> {
+    pub(crate) fn to_header(&self) -> Option<String> {
         let fields = self.fields();
         let text: Vec<_> =
             fields.iter().filter(|(_, value)| *value != UNKNOWN).map(|(key, value)| format!("{key}={value}")).collect();
-        HeaderValue::from_str(&text.join(";")).ok()
+        Some(text.join(";")).filter(|text| visible(text.as_bytes()).is_some())
     }
 
     /// Reads what the other proxy wrote. What does not look like a name is left unknown.
-    pub(crate) fn from_header(value: &HeaderValue) -> Arc<Self> {
+    pub(crate) fn from_header(value: &[u8]) -> Arc<Self> {
         let mut party = Self::unknown();
         let read = Arc::make_mut(&mut party);
-        for (key, value) in value.to_str().unwrap_or_default().split(';').filter_map(|pair| pair.split_once('=')) {
+        for (key, value) in visible(value).unwrap_or_default().split(';').filter_map(|pair| pair.split_once('=')) {
             let field = match key {
                 "workload" => &mut read.workload,
                 "namespace" => &mut read.namespace,
@@ -159,14 +158,14 @@ mod tests {
 
         let header = party.to_header().expect("names can be sent");
 
-        assert_eq!(*Party::from_header(&header), party);
+        assert_eq!(*Party::from_header(header.as_bytes()), party);
     }
 
     #[test]
     fn what_is_no_name_stays_unknown() {
-        let header = HeaderValue::from_static("workload=a\"} 1;namespace=;app=ok;color=red");
+        let header = "workload=a\"} 1;namespace=;app=ok;color=red";
 
-        let party = Party::from_header(&header);
+        let party = Party::from_header(header.as_bytes());
 
         assert_eq!(
             (party.workload.as_str(), party.namespace.as_str(), party.app.as_str()),

@@ -1,12 +1,14 @@
 //! The record of one request: filled while it lives, told once when it is dropped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use super::{Flag, Flags, Party, ServiceLabels, Sink, SpanContext};
+use crate::cluster::{Cluster, Member};
+use crate::head::{Known, Request, Span, visible};
+use crate::router::Route;
 
 /// Which end of the request this proxy stands at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,19 +34,18 @@ pub(crate) struct Record {
     pub(crate) at: SystemTime,
     pub(crate) reporter: Reporter,
     pub(crate) protocol: Protocol,
-    pub(crate) method: http::Method,
     pub(crate) scheme: &'static str,
-    pub(crate) version: http::Version,
-    pub(crate) authority: String,
-    /// Normalised, without query.
-    pub(crate) path: String,
-    pub(crate) request_id: String,
-    pub(crate) user_agent: String,
+    /// The head as it came; its path is normalised.
+    pub(crate) request: Request,
+    pub(crate) request_id: Span,
+    user_agent: Option<Span>,
     pub(crate) peer_address: std::net::SocketAddr,
-    pub(crate) route: String,
-    /// Name of the upstream cluster, once one was chosen.
-    pub(crate) cluster: String,
-    pub(crate) upstream: String,
+    pub(crate) route: Option<Arc<Route>>,
+    /// The upstream cluster, once one was chosen, and its endpoint.
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) member: Option<Arc<Member>>,
+    /// Name of a cluster that does not exist.
+    pub(crate) missing: String,
     /// The other end.
     pub(crate) peer: Arc<Party>,
     pub(crate) service: Arc<ServiceLabels>,
@@ -53,52 +54,45 @@ pub(crate) struct Record {
     pub(crate) status: u16,
     pub(crate) grpc_status: Option<u32>,
     pub(crate) flags: Flags,
-    pub(crate) request_bytes: Arc<AtomicU64>,
+    pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) span: Option<SpanContext>,
     /// Attributes that Telemetry resources take from request headers.
     pub(crate) tags: Vec<(String, String)>,
     finished: bool,
+    told: bool,
 }
 
 impl Record {
     /// Begins the record of a request that was just accepted.
-    pub(crate) fn new(
-        sink: Arc<Sink>,
-        reporter: Reporter,
-        request: &http::request::Parts,
-        peer: std::net::SocketAddr,
-    ) -> Self {
-        let text = |name| request.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let grpc = text(http::header::CONTENT_TYPE).starts_with("application/grpc");
+    pub(crate) fn new(sink: Arc<Sink>, reporter: Reporter, request: Request, peer: std::net::SocketAddr) -> Self {
         sink.begin();
         Self {
             started: Instant::now(),
             at: SystemTime::now(),
             reporter,
-            protocol: if grpc { Protocol::Grpc } else { Protocol::Http },
-            method: request.method.clone(),
+            protocol: if request.is_grpc() { Protocol::Grpc } else { Protocol::Http },
             scheme: "http",
-            version: request.version,
-            authority: String::new(),
-            path: request.uri.path().to_owned(),
-            request_id: String::new(),
-            user_agent: text(http::header::USER_AGENT).to_owned(),
+            user_agent: request.fields.span(Known::UserAgent),
+            request,
+            request_id: Span::default(),
             peer_address: peer,
-            route: String::new(),
-            cluster: String::new(),
-            upstream: String::new(),
+            route: None,
+            cluster: None,
+            member: None,
+            missing: String::new(),
             peer: Arc::clone(&sink.unknown),
             service: Arc::clone(&sink.no_service),
             attempts: 0,
             status: 0,
             grpc_status: None,
             flags: Flags::default(),
-            request_bytes: Arc::default(),
+            request_bytes: 0,
             response_bytes: 0,
             span: None,
             tags: Vec::new(),
             finished: false,
+            told: false,
             sink,
         }
     }
@@ -112,26 +106,56 @@ impl Record {
         self.finished = true;
     }
 
+    /// Ends the record and gives the head's memory back.
+    pub(crate) fn close(mut self) -> Request {
+        self.tell();
+        std::mem::take(&mut self.request)
+    }
+
     pub(crate) fn elapsed_ms(&self) -> f64 {
         self.started.elapsed().as_secs_f64() * 1e3
     }
 
-    pub(crate) fn bytes_in(&self) -> u64 {
-        self.request_bytes.load(Ordering::Relaxed)
+    pub(crate) fn request_id(&self) -> &str {
+        self.request.fields.str(self.request_id)
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        self.user_agent.and_then(|span| visible(self.request.fields.slice(span))).unwrap_or_default()
+    }
+
+    pub(crate) fn route_name(&self) -> &str {
+        self.route.as_ref().map_or("", |route| &route.name)
+    }
+
+    pub(crate) fn cluster_name(&self) -> &str {
+        self.cluster.as_ref().map_or(&self.missing, |cluster| cluster.spec.name.as_str())
+    }
+
+    /// Gives the endpoint's address, or nothing.
+    pub(crate) fn upstream(&self) -> &str {
+        self.member.as_ref().map_or("", |member| &member.address)
     }
 
     /// Says whether the answer stands for a failure of ours or of the upstream.
-    pub(crate) fn is_error(&self) -> bool {
+    pub(crate) const fn is_error(&self) -> bool {
         self.status == 0 || self.status >= 500
     }
-}
 
-impl Drop for Record {
-    fn drop(&mut self) {
+    fn tell(&mut self) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
         if !self.finished {
             self.flag(if self.sink.cut_one() { Flag::Cut } else { Flag::DownstreamClosed });
         }
         let sink = Arc::clone(&self.sink);
         sink.tell(self);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.tell();
     }
 }

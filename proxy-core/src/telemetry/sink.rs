@@ -1,15 +1,20 @@
 //! Where the records of one workload go.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use wattle_contract::WorkloadIdentity;
 use wattle_contract::route::{CustomTag, PercentMillionths};
 
 use super::{AccessLog, Exporter, Party, Record, Series, ServiceLabels, span};
 use crate::dice::Dice;
 use crate::metrics::Metrics;
+
+/// Clients of one workload that are told apart; anybody may name any number.
+const PARTIES: usize = 4096;
 
 /// What a table's telemetry asks for; changes with the table.
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct Sink {
     pub(crate) series: Series,
     pub(crate) dice: Arc<Dice>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Parties that clients' proxies named, by what they wrote.
+    parties: Mutex<HashMap<Box<[u8]>, Arc<Party>>>,
     active: AtomicU64,
     cutting: AtomicBool,
     exporter: Option<Exporter>,
@@ -45,15 +52,17 @@ impl Sink {
         metrics: Arc<Metrics>,
         dice: Arc<Dice>,
         max_series: usize,
+        threads: usize,
     ) -> Self {
         Self {
             party: Arc::new(Party::of_workload(&identity)),
             unknown: Party::unknown(),
             no_service: ServiceLabels::new("", ""),
             options: ArcSwap::from_pointee(options),
-            series: Series::new(max_series),
+            series: Series::new(max_series, threads),
             dice,
             metrics,
+            parties: Mutex::default(),
             active: AtomicU64::new(0),
             cutting: AtomicBool::new(false),
             exporter: None,
@@ -66,6 +75,20 @@ impl Sink {
     pub(crate) fn with_outputs(mut self, exporter: Option<Exporter>, access_log: Option<AccessLog>) -> Self {
         (self.exporter, self.access_log) = (exporter, access_log);
         self
+    }
+
+    /// Gives the party that a client's proxy named; the same one for the same words, as long as there is room.
+    pub(crate) fn party(&self, written: &[u8]) -> Arc<Party> {
+        let mut parties = self.parties.lock();
+        if let Some(party) = parties.get(written) {
+            return Arc::clone(party);
+        }
+        if parties.len() >= PARTIES {
+            return Arc::clone(&self.unknown);
+        }
+        let party = Party::from_header(written);
+        parties.insert(written.into(), Arc::clone(&party));
+        party
     }
 
     /// Gives the requests in flight.

@@ -9,6 +9,7 @@ use wattle_contract::WorkloadIdentity;
 use wattle_contract::route::CustomTag;
 
 use super::{Record, Reporter, SpanContext};
+use crate::head::{Fields, Name, visible};
 
 /// A span and whose it is.
 #[derive(Clone, Debug)]
@@ -43,24 +44,24 @@ pub(crate) fn build(identity: &WorkloadIdentity, record: &Record, context: &Span
 
 /// Istio names a span after the service and port that were asked for.
 fn operation(record: &Record) -> String {
-    let host = if record.service.host == "unknown" { &record.authority } else { &record.service.host };
+    let host = if record.service.host == "unknown" { record.request.authority() } else { &record.service.host };
     format!("{host}/*")
 }
 
 fn attributes(identity: &WorkloadIdentity, record: &Record) -> Vec<KeyValue> {
     let mut attributes = vec![
-        text("http.method", record.method.as_str()),
-        text("http.url", &format!("{}://{}{}", record.scheme, record.authority, record.path)),
-        text("http.protocol", &format!("{:?}", record.version)),
+        text("http.method", record.request.method()),
+        text("http.url", &format!("{}://{}{}", record.scheme, record.request.authority(), record.request.path())),
+        text("http.protocol", &format!("{:?}", record.request.version)),
         number("http.status_code", i64::from(record.status)),
         text("response_flags", &record.flags.to_string()),
-        text("upstream_cluster", &record.cluster),
-        text("upstream_cluster.name", &record.cluster),
-        text("upstream_address", &record.upstream),
+        text("upstream_cluster", record.cluster_name()),
+        text("upstream_cluster.name", record.cluster_name()),
+        text("upstream_address", record.upstream()),
         text("peer.address", &record.peer_address.ip().to_string()),
-        text("guid:x-request-id", &record.request_id),
-        text("user_agent", &record.user_agent),
-        number("request_size", i64::try_from(record.bytes_in()).unwrap_or(i64::MAX)),
+        text("guid:x-request-id", record.request_id()),
+        text("user_agent", record.user_agent()),
+        number("request_size", i64::try_from(record.request_bytes).unwrap_or(i64::MAX)),
         number("response_size", i64::try_from(record.response_bytes).unwrap_or(i64::MAX)),
         text("component", "proxy"),
         text("node_id", &node_id(identity)),
@@ -111,11 +112,14 @@ fn number(key: &str, value: i64) -> KeyValue {
 }
 
 /// Reads the attributes that Telemetry resources ask for. What the environment holds is not known here.
-pub(crate) fn tags(tags: &[(String, CustomTag)], headers: &http::HeaderMap) -> Vec<(String, String)> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+pub(crate) fn tags(tags: &[(String, CustomTag)], headers: &Fields) -> Vec<(String, String)> {
+    let header = |name: &str| {
+        let name = Name::new(name)?;
+        headers.named(&name).next().and_then(visible).map(str::to_owned)
+    };
     let value = |tag: &CustomTag| match tag {
         CustomTag::Literal(value) => Some(value.clone()),
-        CustomTag::Header(name, default) => Some(header(name).unwrap_or(default).to_owned()),
+        CustomTag::Header(name, default) => Some(header(name).unwrap_or_else(|| default.clone())),
         CustomTag::Environment(..) => None,
     };
     tags.iter().filter_map(|(name, tag)| Some((name.clone(), value(tag)?))).collect()

@@ -1,17 +1,9 @@
 //! Trace context: read from a request in W3C or B3 form, written back for the next hop.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use wattle_contract::route::PercentMillionths;
 
 use crate::dice::Dice;
-
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const B3: HeaderName = HeaderName::from_static("b3");
-const B3_TRACE: HeaderName = HeaderName::from_static("x-b3-traceid");
-const B3_SPAN: HeaderName = HeaderName::from_static("x-b3-spanid");
-const B3_PARENT: HeaderName = HeaderName::from_static("x-b3-parentspanid");
-const B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
-const B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
+use crate::head::{Fields, Known};
 
 /// Trace and span.
 type Ids = (u128, u64);
@@ -37,18 +29,21 @@ pub(crate) struct TraceHeaders {
 
 impl TraceHeaders {
     /// Reads the headers: W3C before B3; what is malformed counts as absent.
-    pub(crate) fn read(headers: &HeaderMap) -> Self {
-        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let mut read =
-            Self { b3_single: headers.contains_key(&B3), b3_multi: headers.contains_key(&B3_TRACE), ..Self::default() };
-        if let Some((context, sampled)) = text(&TRACEPARENT).and_then(w3c) {
+    pub(crate) fn read(headers: &Fields) -> Self {
+        let text = |name| headers.text(name);
+        let mut read = Self {
+            b3_single: headers.contains(Known::B3),
+            b3_multi: headers.contains(Known::B3Trace),
+            ..Self::default()
+        };
+        if let Some((context, sampled)) = text(Known::Traceparent).and_then(w3c) {
             (read.context, read.sampled) = (Some(context), Some(sampled));
-        } else if let Some((context, sampled)) = text(&B3).and_then(b3) {
+        } else if let Some((context, sampled)) = text(Known::B3).and_then(b3) {
             (read.context, read.sampled) = (context, sampled);
         } else {
-            let ids = text(&B3_TRACE).and_then(trace_id).zip(text(&B3_SPAN).and_then(span_id));
-            let debug = text(&B3_FLAGS) == Some("1");
-            (read.context, read.sampled) = (ids, text(&B3_SAMPLED).and_then(decision).or(debug.then_some(true)));
+            let ids = text(Known::B3Trace).and_then(trace_id).zip(text(Known::B3Span).and_then(span_id));
+            let debug = text(Known::B3Flags) == Some("1");
+            (read.context, read.sampled) = (ids, text(Known::B3Sampled).and_then(decision).or(debug.then_some(true)));
         }
         read
     }
@@ -65,26 +60,38 @@ impl TraceHeaders {
     }
 
     /// Writes the span for the next hop: W3C always, B3 in the forms that came in.
-    pub(crate) fn write(&self, span: &SpanContext, headers: &mut HeaderMap) {
+    pub(crate) fn write(&self, span: &SpanContext, headers: &mut Fields) {
         let (trace, id, sampled) = (span.trace_id, span.span_id, u8::from(span.sampled));
-        set(headers, TRACEPARENT, &format!("00-{trace:032x}-{id:016x}-{sampled:02x}"));
+        let mut text = [0; 55];
+        text[..3].copy_from_slice(b"00-");
+        hex(u128_high(trace), &mut text[3..19]);
+        hex(trace as u64, &mut text[19..35]);
+        hex(id, &mut text[36..52]);
+        (text[35], text[52], text[53], text[54]) = (b'-', b'-', b'0', b'0' + sampled);
+        headers.set(Known::Traceparent, &text);
         if self.b3_single {
-            set(headers, B3, &format!("{trace:032x}-{id:016x}-{sampled}"));
+            headers.set(Known::B3, format!("{trace:032x}-{id:016x}-{sampled}").as_bytes());
         }
         if self.b3_multi {
-            set(headers, B3_TRACE, &format!("{trace:032x}"));
-            set(headers, B3_SPAN, &format!("{id:016x}"));
-            set(headers, B3_SAMPLED, &sampled.to_string());
+            headers.set(Known::B3Trace, format!("{trace:032x}").as_bytes());
+            headers.set(Known::B3Span, format!("{id:016x}").as_bytes());
+            headers.set(Known::B3Sampled, sampled.to_string().as_bytes());
             if let Some(parent) = span.parent {
-                set(headers, B3_PARENT, &format!("{parent:016x}"));
+                headers.set(Known::B3Parent, format!("{parent:016x}").as_bytes());
             }
         }
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
+const fn u128_high(value: u128) -> u64 {
+    (value >> 64) as u64
+}
+
+/// Writes a number in lower-case hexadecimal digits, as many as there is room for.
+pub(crate) fn hex(value: u64, into: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (place, byte) in into.iter_mut().rev().enumerate() {
+        *byte = DIGITS[(value >> (4 * place)) as usize & 15];
     }
 }
 
@@ -131,8 +138,8 @@ fn span_id(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    fn headers(pairs: &[(&'static str, &'static str)]) -> Fields {
+        pairs.iter().copied().collect()
     }
 
     #[test]
@@ -151,8 +158,8 @@ mod tests {
 
             assert_eq!((format!("{:032x}", span.trace_id).as_str(), span.sampled), (trace, true), "{name}");
             assert_eq!(span.parent, Some(0x00f0_67aa_0ba9_02b7));
-            assert_eq!(headers["traceparent"], format!("00-{trace}-{:016x}-01", span.span_id));
-            assert_eq!(headers.contains_key("b3"), name == "b3");
+            assert_eq!(headers.text(Known::Traceparent).unwrap(), format!("00-{trace}-{:016x}-01", span.span_id));
+            assert_eq!(headers.contains(Known::B3), name == "b3");
         }
     }
 
@@ -169,8 +176,8 @@ mod tests {
         read.write(&span, &mut headers);
 
         assert!(!span.sampled, "the decision that came in stands");
-        assert_eq!(headers["x-b3-parentspanid"], "00f067aa0ba902b7");
-        assert_eq!(headers["x-b3-spanid"], format!("{:016x}", span.span_id).as_str());
+        assert_eq!(headers.text(Known::B3Parent), Some("00f067aa0ba902b7"));
+        assert_eq!(headers.text(Known::B3Span).unwrap(), format!("{:016x}", span.span_id));
     }
 
     #[test]

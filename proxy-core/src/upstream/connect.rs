@@ -9,8 +9,10 @@ use tokio::time::timeout;
 use wattle_contract::EndpointAddress;
 use wattle_contract::route;
 
+use crate::io::Io;
+
 /// Connects within the cluster's bound. A name is resolved for each connection, and its addresses are tried in turn.
-pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) -> io::Result<TcpStream> {
+pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) -> io::Result<Io> {
     // No bound in the table means Istio's default.
     let bound = if spec.connect_timeout.is_zero() { Duration::from_secs(10) } else { spec.connect_timeout };
     let connecting = async {
@@ -27,7 +29,7 @@ pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) ->
     if let Some(keepalive) = &spec.keepalive {
         SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
     }
-    Ok(stream)
+    Ok(Io::Tcp(stream))
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<TcpStream> {
