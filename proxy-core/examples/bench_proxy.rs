@@ -101,7 +101,7 @@ fn table(mode: &str, routes: usize, upstream: SocketAddr) -> RouteTable {
             port: 80,
             protocol: Protocol::Http,
             tls: Vec::new(),
-            hosts: vec![host],
+            hosts: vec![Arc::new(host)],
             l4: Vec::new(),
             health_check: None,
         }],
@@ -176,6 +176,7 @@ fn route(name: String, matches: Vec<HttpMatch>, to: Vec<(&str, u32)>) -> Route {
         fault: None,
         mirrors: Vec::new(),
         cors: None,
+        rate_limits: Vec::new(),
         request_headers: HeaderOperations::default(),
         response_headers: HeaderOperations::default(),
     }
