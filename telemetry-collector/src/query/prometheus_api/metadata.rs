@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use promql_parser::label::Matchers;
 use promql_parser::parser::Expr;
-use wattle_contract::{Labels, METRIC_NAME};
+use wattle_contract::Labels;
 
 use super::form::Form;
 use super::{Api, render, respond};
@@ -32,13 +32,7 @@ fn selectors(form: &Form) -> Result<Vec<Matchers>, QueryError> {
         let Expr::VectorSelector(selector) = promql::parse(text)? else {
             return Err(QueryError::BadData(format!("invalid parameter \"match[]\": {text} is no series selector")));
         };
-        let mut matchers = selector.matchers;
-        if let Some(name) = &selector.name {
-            let named = promql_parser::label::Matcher::new(promql_parser::label::MatchOp::Equal, METRIC_NAME, name);
-            matchers.or_matchers.iter_mut().for_each(|group| group.push(named.clone()));
-            matchers.matchers.push(named);
-        }
-        selectors.push(matchers);
+        selectors.push(promql::matchers(&selector));
     }
     Ok(selectors)
 }

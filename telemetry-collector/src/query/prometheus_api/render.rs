@@ -5,10 +5,27 @@ use std::fmt::Write;
 use promql_parser::parser::{Expr, value::ValueType};
 use wattle_contract::{Labels, METRIC_NAME};
 
-use crate::query::promql::{Grid, QueryError, Series, Value};
+use crate::query::promql::{Grid, QueryError, Series, Value, is_absent};
 
-/// Writes a number as Prometheus does.
+/// Writes a number as Prometheus's JSON has it: very small and very large ones with an exponent.
 pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&size) {
+        let text = format!("{value:e}");
+        return match text.split_once('e') {
+            // Go writes a sign, and two digits at least.
+            Some((digits, power)) => match power.strip_prefix('-') {
+                Some(power) => format!("{digits}e-{power:0>2}"),
+                None => format!("{digits}e+{power:0>2}"),
+            },
+            None => text,
+        };
+    }
+    plain_number(value)
+}
+
+/// Writes a number without exponent, as `count_values` does.
+pub(crate) fn plain_number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
     } else if value.is_infinite() {
@@ -74,7 +91,7 @@ pub(super) fn instant(value: Value, grid: Grid) -> String {
             out.push_str("{\"resultType\":\"vector\",\"result\":[");
             let mut separator = "";
             for one in &series {
-                let Some(value) = one.values.first().copied().flatten() else { continue };
+                let Some(value) = one.values.first().copied().filter(|&value| !is_absent(value)) else { continue };
                 let _ = write!(out, "{separator}{{\"metric\":");
                 labels(&mut out, &one.labels);
                 out.push_str(",\"value\":");
@@ -93,7 +110,7 @@ pub(super) fn instant(value: Value, grid: Grid) -> String {
 pub(super) fn range(value: Value, expr: &Expr, grid: Grid) -> Result<String, QueryError> {
     let mut series = match value {
         Value::Vector(series) => series,
-        Value::Scalar(numbers) => vec![Series::new(Labels::default(), numbers.into_iter().map(Some).collect())],
+        Value::Scalar(numbers) => vec![Series::new(Labels::default(), numbers)],
         Value::Text(_) | Value::Matrix(_) => {
             let found = match expr.value_type() {
                 ValueType::Matrix => "range vector",
@@ -107,7 +124,7 @@ pub(super) fn range(value: Value, expr: &Expr, grid: Grid) -> Result<String, Que
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
     let mut out = String::new();
     let pointed = |one: Series| {
-        let points = grid.times().zip(one.values).filter_map(|(time, value)| value.map(|value| (time, value)));
+        let points = grid.times().zip(one.values).filter(|(_, value)| !is_absent(*value));
         (one.labels, points.collect::<Vec<_>>())
     };
     matrix(&mut out, series.into_iter().map(pointed));

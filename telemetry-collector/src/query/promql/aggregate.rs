@@ -1,6 +1,8 @@
-//! Aggregations: many series to one a group.
+//! Aggregations: a stream of series folded into groups, found once a series and not once a step.
 
-use std::collections::{BTreeMap, HashMap};
+mod select;
+
+use std::collections::HashMap;
 
 use promql_parser::parser::token::{
     T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM, T_TOPK,
@@ -9,191 +11,220 @@ use promql_parser::parser::{AggregateExpr, Expr, LabelModifier};
 use wattle_contract::{Labels, METRIC_NAME};
 
 use super::QueryError;
-use super::eval::{Context, unwrap_parens};
-use super::statistics::{mean, quantile, sum, variance};
-use super::value::{Grid, Series};
+use super::eval::{Context, present, text};
+use super::series::kept;
+use super::statistics::{Mean, Sum, quantile};
+use super::value::{ABSENT, Grid, Series, is_absent};
+
+/// Tells whether an aggregation keeps some of its series as they are.
+pub(super) fn selects(expr: &AggregateExpr) -> bool {
+    matches!(expr.op.id(), T_TOPK | T_BOTTOMK)
+}
 
 /// Evaluates an aggregation.
 pub(super) fn eval(context: &Context, expr: &AggregateExpr, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    context.check()?;
     let op = expr.op.id();
-    let parameter =
-        |needed: &str| expr.param.as_deref().ok_or_else(|| QueryError::BadData(format!("{needed} needs a parameter")));
+    let parameter = || {
+        let missing = || QueryError::BadData(format!("{} needs a parameter", expr.op));
+        expr.param.as_deref().ok_or_else(missing)
+    };
     match op {
         T_TOPK | T_BOTTOMK => {
-            let k = context.scalar(parameter("topk")?, grid)?;
-            let series = context.vector(&expr.expr, grid)?;
-            select(context, &k, series, expr.modifier.as_ref(), op == T_TOPK)
+            let k = context.scalar(parameter()?, grid)?;
+            select::best(context, &k, &expr.expr, expr.modifier.as_ref(), grid, op == T_TOPK)
         }
         T_COUNT_VALUES => {
-            let Expr::StringLiteral(label) = unwrap_parens(parameter("count_values")?) else {
-                return Err(QueryError::BadData("count_values needs a label name in quotes".to_owned()));
-            };
-            count_values(context, &label.val, context.vector(&expr.expr, grid)?, expr.modifier.as_ref(), grid)
+            let label = text(parameter()?)?;
+            select::count_values(context, label, &expr.expr, expr.modifier.as_ref(), grid)
         }
         T_QUANTILE => {
-            let q = context.scalar(parameter("quantile")?, grid)?;
-            let series = context.vector(&expr.expr, grid)?;
-            reduce(context, series, expr.modifier.as_ref(), grid, |step, values| quantile(q[step], values.to_vec()))
+            let q = context.scalar(parameter()?, grid)?;
+            quantiles(context, &q, &expr.expr, expr.modifier.as_ref(), grid)
         }
-        _ => {
-            let function: fn(&[f64]) -> f64 = match op {
-                T_SUM => |values| sum(values.iter().copied()),
-                T_AVG => |values| mean(values.iter().copied()).unwrap_or(f64::NAN),
-                T_MIN => |values| pick(values, |a, b| b < a),
-                T_MAX => |values| pick(values, |a, b| b > a),
-                T_COUNT => |values| values.len() as f64,
-                T_GROUP => |_| 1.0,
-                T_STDVAR => |values| variance(values.iter().copied()).unwrap_or(f64::NAN),
-                T_STDDEV => |values| variance(values.iter().copied()).map_or(f64::NAN, f64::sqrt),
-                _ => return Err(QueryError::unsupported("this aggregation")),
-            };
-            let series = context.vector(&expr.expr, grid)?;
-            reduce(context, series, expr.modifier.as_ref(), grid, |_, values| function(values))
+        T_SUM => fold::<Total>(context, expr, grid),
+        T_AVG => fold::<Mean>(context, expr, grid),
+        T_MIN => fold::<Least>(context, expr, grid),
+        T_MAX => fold::<Most>(context, expr, grid),
+        T_COUNT => fold::<Count>(context, expr, grid),
+        T_GROUP => fold::<One>(context, expr, grid),
+        T_STDVAR => fold::<Variance>(context, expr, grid),
+        T_STDDEV => {
+            let mut series = fold::<Variance>(context, expr, grid)?;
+            series.iter_mut().for_each(|one| one.change(f64::sqrt));
+            Ok(series)
         }
+        _ => Err(QueryError::unsupported(format!("experimental aggregation {}", expr.op))),
     }
 }
 
-fn pick(values: &[f64], beats: impl Fn(f64, f64) -> bool) -> f64 {
-    values.iter().copied().reduce(|a, b| if beats(a, b) || a.is_nan() { b } else { a }).unwrap_or(f64::NAN)
+/// What one group has gathered at one step.
+trait Cell: Clone + Default {
+    fn add(&mut self, value: f64);
+    /// Gives [`ABSENT`] where nothing was added.
+    fn get(&self) -> f64;
+}
+
+fn fold<C: Cell>(context: &Context, expr: &AggregateExpr, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    /// A cell is up to five numbers long.
+    const CELL: usize = 5;
+    let mut groups: Groups<Vec<C>> = Groups::default();
+    context.each(&expr.expr, grid, &mut |series| {
+        let (cells, is_new) = groups.of(&series, expr.modifier.as_ref());
+        if is_new {
+            context.share.take(grid.count * CELL)?;
+            cells.resize(grid.count, C::default());
+        }
+        for (cell, &value) in cells.iter_mut().zip(&series.values) {
+            if !is_absent(value) {
+                cell.add(value);
+            }
+        }
+        Ok(())
+    })?;
+    let mut found = Vec::with_capacity(groups.list.len());
+    for (labels, drop_name, cells) in groups.list {
+        found.push(Series { labels, drop_name, values: cells.iter().map(C::get).collect() });
+        drop(cells);
+        context.share.give(grid.count * (CELL - 1));
+    }
+    Ok(found)
+}
+
+/// Groups in the order they appear.
+struct Groups<T> {
+    places: HashMap<Labels, usize>,
+    list: Vec<(Labels, bool, T)>,
+}
+
+impl<T> Default for Groups<T> {
+    fn default() -> Self {
+        Self { places: HashMap::new(), list: Vec::new() }
+    }
+}
+
+impl<T: Default> Groups<T> {
+    /// Gives the group of a series, and whether it is a new one.
+    fn of(&mut self, series: &Series, modifier: Option<&LabelModifier>) -> (&mut T, bool) {
+        let (labels, drop_name) = group_of(series, modifier);
+        let next = self.list.len();
+        let at = *self.places.entry(labels).or_insert_with_key(|labels| {
+            self.list.push((labels.clone(), drop_name, T::default()));
+            next
+        });
+        let group = &mut self.list[at];
+        group.1 |= drop_name;
+        (&mut group.2, at == next)
+    }
 }
 
 /// Gives the labels of the group that a series belongs to, and whether its name is one that is to go.
 fn group_of(series: &Series, modifier: Option<&LabelModifier>) -> (Labels, bool) {
-    let keep = |wanted: &dyn Fn(&str) -> bool| -> Labels {
-        Labels::new(series.labels.pairs().iter().filter(|(name, _)| wanted(name)).cloned())
-    };
     match modifier {
         None => (Labels::default(), false),
         Some(LabelModifier::Include(names)) => {
             let has_name = names.labels.iter().any(|name| name == METRIC_NAME);
-            (keep(&|name| names.labels.iter().any(|other| other == name)), has_name && series.drop_name)
+            let labels = kept(&series.labels, |name| names.labels.iter().any(|other| other == name));
+            (labels, has_name && series.drop_name)
         }
         Some(LabelModifier::Exclude(names)) => {
-            (keep(&|name| name != METRIC_NAME && !names.labels.iter().any(|other| other == name)), false)
+            let wanted = |name: &str| name != METRIC_NAME && !names.labels.iter().any(|other| other == name);
+            (kept(&series.labels, wanted), false)
         }
     }
 }
 
-/// Splits series into groups, in the order the groups appear.
-fn groups(series: Vec<Series>, modifier: Option<&LabelModifier>) -> Vec<(Labels, bool, Vec<Series>)> {
-    let mut places: HashMap<Labels, usize> = HashMap::new();
-    let mut groups: Vec<(Labels, bool, Vec<Series>)> = Vec::new();
-    for one in series {
-        let (labels, drop_name) = group_of(&one, modifier);
-        let at = *places.entry(labels.clone()).or_insert_with(|| {
-            groups.push((labels, drop_name, Vec::new()));
-            groups.len() - 1
-        });
-        groups[at].1 |= drop_name;
-        groups[at].2.push(one);
-    }
-    groups
-}
-
-fn reduce(
+fn quantiles(
     context: &Context,
-    series: Vec<Series>,
+    q: &[f64],
+    vector: &Expr,
     modifier: Option<&LabelModifier>,
     grid: Grid,
-    function: impl Fn(usize, &[f64]) -> f64,
 ) -> Result<Vec<Series>, QueryError> {
-    let mut found = Vec::new();
-    let mut values = Vec::new();
-    for (labels, drop_name, members) in groups(series, modifier) {
+    q.iter().for_each(|&q| context.notes.quantile(q));
+    let mut groups: Groups<Vec<Series>> = Groups::default();
+    context.each(vector, grid, &mut |series| {
+        context.share.take(grid.count)?;
+        groups.of(&series, modifier).0.push(series);
+        Ok(())
+    })?;
+    let mut found = Vec::with_capacity(groups.list.len());
+    for (labels, drop_name, members) in groups.list {
         context.check()?;
-        context.charge(grid.count)?;
-        let mut at_step = |step: usize| {
-            values.clear();
-            values.extend(members.iter().filter_map(|member| member.values[step]));
-            (!values.is_empty()).then(|| function(step, &values))
+        let at_step = |(step, &q): (usize, &f64)| {
+            let values: Vec<f64> = members.iter().flat_map(|member| present(&member.values[step..=step])).collect();
+            if values.is_empty() { ABSENT } else { quantile(q, values) }
         };
-        let values = (0..grid.count).map(&mut at_step).collect();
-        found.push(Series { labels, drop_name, values });
+        found.push(Series { labels, drop_name, values: q.iter().enumerate().map(at_step).collect() });
+        context.share.give(grid.count * (members.len() - 1));
     }
     Ok(found)
 }
 
-/// Keeps the `k` largest or smallest of each group at each step.
-fn select(
-    context: &Context,
-    k: &[f64],
-    series: Vec<Series>,
-    modifier: Option<&LabelModifier>,
-    is_top: bool,
-) -> Result<Vec<Series>, QueryError> {
-    let mut found = Vec::new();
-    for (_, _, mut members) in groups(series, modifier) {
-        context.check()?;
-        let mut order = Vec::new();
-        for (step, &k) in k.iter().enumerate() {
-            let Some(k) = whole(k)? else { continue };
-            order.clear();
-            order.extend(members.iter().enumerate().filter_map(|(at, member)| member.values[step].map(|v| (at, v))));
-            order.sort_by(|a, b| rank(a.1, b.1, is_top));
-            for &(at, _) in order.iter().skip(k) {
-                members[at].values[step] = None;
+#[derive(Clone, Default)]
+struct Total(Option<Sum>);
+
+impl Cell for Total {
+    fn add(&mut self, value: f64) {
+        self.0.get_or_insert_default().add(value);
+    }
+    fn get(&self) -> f64 {
+        self.0.map_or(ABSENT, Sum::get)
+    }
+}
+
+impl Cell for Mean {
+    fn add(&mut self, value: f64) {
+        Self::add(self, value);
+    }
+    fn get(&self) -> f64 {
+        Self::get(*self).unwrap_or(ABSENT)
+    }
+}
+
+macro_rules! cell {
+    ($name:ident, $first:expr, $next:expr) => {
+        #[derive(Clone)]
+        struct $name(f64);
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self(ABSENT)
             }
         }
-        if k.len() == 1 {
-            members.retain(|member| !member.is_empty());
-            members.sort_by(|a, b| rank(a.values[0].unwrap_or(f64::NAN), b.values[0].unwrap_or(f64::NAN), is_top));
+
+        impl Cell for $name {
+            fn add(&mut self, value: f64) {
+                self.0 = if is_absent(self.0) { $first(value) } else { $next(self.0, value) };
+            }
+            fn get(&self) -> f64 {
+                self.0
+            }
         }
-        found.extend(members);
-    }
-    for (step, &k) in k.iter().enumerate() {
-        if whole(k)?.is_none() {
-            found.iter_mut().for_each(|series| series.values[step] = None);
-        }
-    }
-    found.retain(|series| !series.is_empty());
-    Ok(found)
+    };
 }
 
-/// Gives how many to keep; `None` for fewer than one.
-fn whole(k: f64) -> Result<Option<usize>, QueryError> {
-    if k.is_nan() {
-        return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
-    }
-    /// Two to the power of 63.
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if k.abs() >= LIMIT {
-        return Err(QueryError::Execution(format!("Scalar value {k} overflows int64")));
-    }
-    Ok((k >= 1.0).then_some(k as usize))
+cell!(Least, |value: f64| value, |a: f64, b: f64| if b < a || a.is_nan() { b } else { a });
+cell!(Most, |value: f64| value, |a: f64, b: f64| if b > a || a.is_nan() { b } else { a });
+cell!(Count, |_| 1.0, |count: f64, _| count + 1.0);
+cell!(One, |_| 1.0, |_, _| 1.0);
+
+/// Population variance (Welford), without the correction that `stdvar_over_time` has: as Prometheus aggregates.
+#[derive(Clone, Default)]
+struct Variance {
+    count: f64,
+    mean: f64,
+    squares: f64,
 }
 
-/// Orders values best first; NaN is last.
-fn rank(a: f64, b: f64, is_top: bool) -> std::cmp::Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (true, true) => std::cmp::Ordering::Equal,
-        (true, false) => std::cmp::Ordering::Greater,
-        (false, true) => std::cmp::Ordering::Less,
-        _ if is_top => b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal),
-        _ => a.partial_cmp(&b).unwrap_or(std::cmp::Ordering::Equal),
+impl Cell for Variance {
+    fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
     }
-}
-
-fn count_values(
-    context: &Context,
-    label: &str,
-    series: Vec<Series>,
-    modifier: Option<&LabelModifier>,
-    grid: Grid,
-) -> Result<Vec<Series>, QueryError> {
-    let mut found: BTreeMap<Labels, Vec<Option<f64>>> = BTreeMap::new();
-    for one in series {
-        context.check()?;
-        let (labels, _) = group_of(&one, modifier);
-        for (step, value) in one.values.iter().enumerate().filter_map(|(step, value)| value.map(|value| (step, value)))
-        {
-            let kept = labels.pairs().iter().filter(|(name, _)| name.as_ref() != label);
-            let mut pairs: Vec<(String, String)> =
-                kept.map(|(n, v)| (n.as_ref().to_owned(), v.as_ref().to_owned())).collect();
-            pairs.push((label.to_owned(), crate::query::prometheus_api::number(value)));
-            let values = found.entry(Labels::new(pairs)).or_insert_with(|| vec![None; grid.count]);
-            *values[step].get_or_insert(0.0) += 1.0;
-        }
+    fn get(&self) -> f64 {
+        if self.count == 0.0 { ABSENT } else { self.squares / self.count }
     }
-    context.charge(found.len().saturating_mul(grid.count))?;
-    Ok(found.into_iter().map(|(labels, values)| Series::new(labels, values)).collect())
 }

@@ -1,54 +1,58 @@
-//! Walking an expression: each part is computed for all steps before what is made of it.
+//! Walking an expression: series stream from the selectors up, each with its values at all steps.
+//!
+//! [`Context::each`] hands on one series after the other where an expression treats each alone (selectors, functions of
+//! a range or a value, operators with a number); aggregations fold that stream into their groups. Only what must see
+//! all of its series at once (matching, sorting, quantiles) holds them.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use promql_parser::parser::{Expr, MatrixSelector, VectorSelector};
+use promql_parser::parser::{Expr, LabelModifier};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{Labels, METRIC_NAME};
+use wattle_contract::METRIC_NAME;
 
-use super::data::{Data, at_ms, is_stale, key, millis, newest, offset_ms, too_many};
-use super::value::{Grid, Series, Value};
-use super::{QueryError, aggregate, binary, functions, subquery};
+use super::budget::Share;
+use super::notes::Notes;
+use super::selector::{self, points_of};
+use super::series::{unique, without_name, without_name_if_due};
+use super::source::{Source, has_one_name};
+use super::value::{Grid, Series, Value, is_absent};
+use super::{QueryError, aggregate, binary, functions};
 use crate::config::QueryLimits;
-use crate::store::chunk::Point;
+
+/// Takes a series of a stream.
+pub(super) type Sink<'a> = dyn FnMut(Series) -> Result<(), QueryError> + 'a;
 
 /// What a whole query shares.
 pub(super) struct Context {
-    data: Data,
+    pub(super) source: Source,
     /// The grid of the query itself, for `@ start()` and `@ end()`.
     pub(super) query: Grid,
     pub(super) limits: QueryLimits,
-    deadline: Instant,
-    timeout: Duration,
-    gone: CancellationToken,
-    /// Values computed so far.
-    cells: AtomicUsize,
+    pub(super) notes: Notes,
+    pub(super) share: Share,
+    pub(super) clock: Clock,
+}
+
+/// When a query must end.
+pub(super) struct Clock {
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    pub(super) gone: CancellationToken,
 }
 
 impl Context {
-    pub(super) const fn new(
-        data: Data,
-        query: Grid,
-        limits: QueryLimits,
-        deadline: Instant,
-        timeout: Duration,
-        gone: CancellationToken,
-    ) -> Self {
-        Self { data, query, limits, deadline, timeout, gone, cells: AtomicUsize::new(0) }
-    }
-
     /// Evaluates the whole query.
     pub(super) fn run(&self, query: &Expr) -> Result<Value, QueryError> {
-        if let (Expr::MatrixSelector(matrix), 1) = (unwrap_parens(query), self.query.count) {
-            return self.matrix(matrix);
+        if self.query.count == 1 && matches!(unwrap_parens(query), Expr::MatrixSelector(_) | Expr::Subquery(_)) {
+            return self.matrix(unwrap_parens(query));
         }
         match self.eval(query, self.query)? {
             Value::Vector(series) => {
                 let mut series: Vec<Series> = series.into_iter().map(without_name_if_due).collect();
-                series = unique(series)?;
+                if self.limits.delayed_name_removal || !is_unique_by_nature(query) {
+                    series = unique(series)?;
+                }
                 series.retain(|series| !series.is_empty());
                 Ok(Value::Vector(series))
             }
@@ -58,136 +62,132 @@ impl Context {
 
     /// Evaluates one expression on a grid.
     pub(super) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Value, QueryError> {
-        self.check()?;
-        match expr {
-            Expr::NumberLiteral(number) => Ok(Value::Scalar(vec![number.val; grid.count])),
-            Expr::StringLiteral(text) => Ok(Value::Text(text.val.clone())),
-            Expr::Paren(paren) => self.eval(&paren.expr, grid),
-            Expr::Unary(unary) => match self.eval(&unary.expr, grid)? {
-                Value::Scalar(numbers) => Ok(Value::Scalar(numbers.into_iter().map(|number| -number).collect())),
-                Value::Vector(series) => self.map(series, |value| Some(-value)).map(Value::Vector),
-                _ => Err(QueryError::BadData("unary minus needs a number or an instant vector".to_owned())),
-            },
-            Expr::VectorSelector(selector) => self.selector(selector, grid).map(Value::Vector),
-            Expr::Aggregate(aggregate) => aggregate::eval(self, aggregate, grid).map(Value::Vector),
-            Expr::Binary(binary) => binary::eval(self, binary, grid),
-            Expr::Call(call) => functions::eval(self, call, grid),
-            Expr::MatrixSelector(_) | Expr::Subquery(_) => {
+        use promql_parser::parser::value::ValueType;
+        match expr.value_type() {
+            ValueType::Scalar => self.scalar(expr, grid).map(Value::Scalar),
+            ValueType::Vector => self.vector(expr, grid).map(Value::Vector),
+            ValueType::String => text(expr).map(|text| Value::Text(text.to_owned())),
+            ValueType::Matrix => {
                 Err(QueryError::BadData("a range vector stands where an instant vector is needed".to_owned()))
             }
-            Expr::Extension(_) => Err(QueryError::unsupported("this extension")),
         }
     }
 
-    /// Evaluates an expression that must be an instant vector.
+    /// Evaluates an expression that must be an instant vector, and holds all of its series.
     pub(super) fn vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<Series>, QueryError> {
-        match self.eval(expr, grid)? {
-            Value::Vector(series) => Ok(series),
+        match unwrap_parens(expr) {
+            Expr::Aggregate(aggregate) => return aggregate::eval(self, aggregate, grid),
+            Expr::Binary(binary) if binary::needs_all(binary) => return binary::eval(self, binary, grid),
+            Expr::Call(call) if !functions::is_streamed(call) => return functions::eval(self, call, grid),
+            _ => {}
+        }
+        let mut found = Vec::new();
+        self.each(expr, grid, &mut |series| {
+            self.share.take(grid.count)?;
+            found.push(series);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Hands on the series of an instant vector one by one.
+    pub(super) fn each(&self, expr: &Expr, grid: Grid, sink: &mut Sink<'_>) -> Result<(), QueryError> {
+        self.check()?;
+        let expr = unwrap_parens(expr);
+        match expr {
+            Expr::VectorSelector(vector) => {
+                selector::instant(self, vector, grid, selector::Read::Value, &mut |series| self.pass(series, sink))
+            }
+            Expr::Unary(unary) => self.renamed(&unary.expr, sink, &mut |sink| {
+                self.each(&unary.expr, grid, &mut |mut series| {
+                    series.change(|value| -value);
+                    sink(series)
+                })
+            }),
+            Expr::Binary(operation) if !binary::needs_all(operation) => {
+                binary::each_with_numbers(self, operation, grid, &mut |series| self.pass(series, sink))
+            }
+            Expr::Call(call) if functions::is_streamed(call) => {
+                functions::each(self, call, grid, &mut |series| self.pass(series, sink))
+            }
+            Expr::Aggregate(_) | Expr::Binary(_) | Expr::Call(_) => {
+                self.vector(expr, grid)?.into_iter().try_for_each(|series| self.pass(series, sink))
+            }
+            Expr::Extension(_) => Err(QueryError::unsupported("this extension")),
             _ => Err(QueryError::BadData("expected an instant vector".to_owned())),
         }
     }
 
+    fn pass(&self, series: Series, sink: &mut Sink<'_>) -> Result<(), QueryError> {
+        if series.is_empty() { Ok(()) } else { sink(series) }
+    }
+
     /// Evaluates an expression that must be a number.
     pub(super) fn scalar(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
-        match self.eval(expr, grid)? {
-            Value::Scalar(numbers) => Ok(numbers),
+        self.check()?;
+        self.share.take(grid.count)?;
+        match unwrap_parens(expr) {
+            Expr::NumberLiteral(number) => Ok(vec![number.val; grid.count]),
+            Expr::Unary(unary) => Ok(self.scalar(&unary.expr, grid)?.into_iter().map(|number| -number).collect()),
+            Expr::Binary(operation) => binary::numbers(self, operation, grid),
+            Expr::Call(call) => functions::numbers(self, call, grid),
             _ => Err(QueryError::BadData("expected a scalar".to_owned())),
         }
     }
 
-    /// Refuses to go on when time is up, the client is gone or too much was computed.
+    /// Refuses to go on when time is up or the client is gone.
     pub(super) fn check(&self) -> Result<(), QueryError> {
-        if self.gone.is_cancelled() || Instant::now() >= self.deadline {
-            return Err(QueryError::Timeout(self.timeout));
+        if self.clock.gone.is_cancelled() {
+            return Err(QueryError::Cancelled);
         }
-        Ok(())
+        if Instant::now() >= self.clock.deadline { Err(QueryError::Timeout(self.clock.timeout)) } else { Ok(()) }
     }
 
-    /// Counts values against the limit.
-    pub(super) fn charge(&self, cells: usize) -> Result<(), QueryError> {
-        let before = self.cells.fetch_add(cells, Ordering::Relaxed);
-        if before.saturating_add(cells) > self.limits.max_samples { Err(too_many(&self.limits)) } else { Ok(()) }
-    }
-
-    fn selector(&self, selector: &VectorSelector, grid: Grid) -> Result<Vec<Series>, QueryError> {
-        self.instant(selector, grid, |point, _| point.1)
-    }
-
-    /// Reads the newest point of each series at each step, and makes a value of it.
-    pub(super) fn instant(
-        &self,
-        selector: &VectorSelector,
-        grid: Grid,
-        make: impl Fn(Point, i64) -> f64,
-    ) -> Result<Vec<Series>, QueryError> {
-        let fixed = at_ms(selector.at.as_ref(), self.query);
-        let offset = offset_ms(selector.offset.as_ref());
-        let lookback = millis(self.limits.lookback);
+    fn matrix(&self, expr: &Expr) -> Result<Value, QueryError> {
         let mut found = Vec::new();
-        for series in self.data.get(&key(selector)).into_iter().flatten() {
-            self.check()?;
-            self.charge(grid.count)?;
-            let read = |time: i64| newest(&series.points, fixed.unwrap_or(time).saturating_sub(offset), lookback);
-            let values = grid.times().map(|time| read(time).map(|point| make(point, time))).collect();
-            found.push(Series::new(series.labels.clone(), values));
-        }
-        found.retain(|series| !series.is_empty());
-        Ok(found)
-    }
-
-    fn matrix(&self, matrix: &MatrixSelector) -> Result<Value, QueryError> {
-        let ranges = self.ranges(&Expr::MatrixSelector(matrix.clone()), self.query, Some(&matrix.vs))?;
-        let whole = |range: Range| {
-            let (from, to) = range.bounds(self.query.start);
-            let points = &range.points;
-            let inside = points.partition_point(|p| p.0 <= from)..points.partition_point(|p| p.0 <= to);
-            (range.labels.clone(), points[inside].to_vec())
-        };
-        let found = ranges.into_iter().map(whole).filter(|(_, points)| !points.is_empty());
-        Ok(Value::Matrix(found.collect()))
-    }
-
-    /// Reads a range vector: a range selector or a subquery.
-    pub(super) fn ranges(
-        &self,
-        expr: &Expr,
-        grid: Grid,
-        known: Option<&VectorSelector>,
-    ) -> Result<Vec<Range>, QueryError> {
-        let (range, at, offset) = match unwrap_parens(expr) {
-            Expr::MatrixSelector(matrix) => (matrix.range, matrix.vs.at.as_ref(), matrix.vs.offset.as_ref()),
-            Expr::Subquery(inner) => (inner.range, inner.at.as_ref(), inner.offset.as_ref()),
-            _ => return Err(QueryError::BadData("expected a range vector".to_owned())),
-        };
-        let (range, fixed, offset) = (millis(range), at_ms(at, self.query), offset_ms(offset));
-        let series: Vec<(Labels, bool, Vec<Point>)> = match unwrap_parens(expr) {
-            Expr::Subquery(inner) => subquery::points(self, inner, grid)?,
-            Expr::MatrixSelector(matrix) => {
-                let found = self.data.get(&key(known.unwrap_or(&matrix.vs))).into_iter().flatten();
-                let live = |points: &[Point]| points.iter().copied().filter(|point| !is_stale(point.1)).collect();
-                found.map(|series| (series.labels.clone(), false, live(&series.points))).collect()
+        points_of(self, expr, self.query, &mut |series, points| {
+            let (from, to) = series.reach.bounds(self.query.start);
+            let inside =
+                points.times.partition_point(|&time| time <= from)..points.times.partition_point(|&time| time <= to);
+            self.share.take(inside.len() * 2)?;
+            if !inside.is_empty() {
+                let points = points.times[inside.clone()].iter().copied().zip(points.values[inside].iter().copied());
+                let mut named = Series::new(series.labels.clone(), Vec::new());
+                named.drop_name = series.drop_name;
+                found.push((without_name_if_due(named).labels, points.collect()));
             }
-            _ => Vec::new(),
-        };
-        let ranged = |(labels, drop_name, points)| Range { labels, drop_name, points, range, fixed, offset };
-        Ok(series.into_iter().map(ranged).collect())
+            Ok(())
+        })?;
+        Ok(Value::Matrix(found))
     }
 
-    /// Applies a function to every value; the result is no longer what its name says.
-    pub(super) fn map(
+    /// Streams series that are no longer what their metric's name says: the name goes now, or at the end of the query
+    /// where that is set. Series that are then the same are joined.
+    pub(super) fn renamed(
         &self,
-        mut series: Vec<Series>,
-        function: impl Fn(f64) -> Option<f64>,
-    ) -> Result<Vec<Series>, QueryError> {
-        for one in &mut series {
-            for value in &mut one.values {
-                *value = value.and_then(&function);
-            }
+        input: &Expr,
+        sink: &mut Sink<'_>,
+        produce: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        if self.limits.delayed_name_removal {
+            return produce(&mut |mut series| {
+                series.drop_name = true;
+                sink(series)
+            });
         }
-        self.unnamed(series)
+        if is_unique_without_name(input) {
+            return produce(&mut |series| sink(without_name(series)));
+        }
+        let mut all = Vec::new();
+        produce(&mut |series| {
+            self.share.take(series.values.len())?;
+            all.push(without_name(series));
+            Ok(())
+        })?;
+        unique(all)?.into_iter().try_for_each(sink)
     }
 
-    /// Drops the metrics' names: now, or at the end of the query where that is set.
+    /// As [`Self::renamed`], of series that are all there.
     pub(super) fn unnamed(&self, mut series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
         for one in &mut series {
             one.drop_name = true;
@@ -199,25 +199,6 @@ impl Context {
     }
 }
 
-/// A series with the points that a range at any step may need.
-pub(super) struct Range {
-    pub(super) labels: Labels,
-    pub(super) drop_name: bool,
-    pub(super) points: Vec<Point>,
-    /// Length in milliseconds.
-    pub(super) range: i64,
-    fixed: Option<i64>,
-    offset: i64,
-}
-
-impl Range {
-    /// Gives the bounds of the range at a step, the first excluded.
-    pub(super) fn bounds(&self, time: i64) -> (i64, i64) {
-        let end = self.fixed.unwrap_or(time).saturating_sub(self.offset);
-        (end.saturating_sub(self.range), end)
-    }
-}
-
 /// Gives what stands inside parentheses.
 pub(super) fn unwrap_parens(mut expr: &Expr) -> &Expr {
     while let Expr::Paren(paren) = expr {
@@ -226,40 +207,39 @@ pub(super) fn unwrap_parens(mut expr: &Expr) -> &Expr {
     expr
 }
 
-/// Drops the name of a series that is marked so.
-pub(super) fn without_name_if_due(mut series: Series) -> Series {
-    if series.drop_name {
-        series.labels = without(&series.labels, &[METRIC_NAME]);
-        series.drop_name = false;
+/// Gives the text of a string literal.
+pub(super) fn text(expr: &Expr) -> Result<&str, QueryError> {
+    match unwrap_parens(expr) {
+        Expr::StringLiteral(text) => Ok(&text.val),
+        _ => Err(QueryError::BadData("expected a string literal".to_owned())),
     }
-    series
 }
 
-/// Gives labels without some of them.
-pub(super) fn without(labels: &Labels, names: &[&str]) -> Labels {
-    if !names.iter().any(|name| labels.get(name).is_some()) {
-        return labels.clone();
-    }
-    Labels::new(labels.pairs().iter().filter(|(name, _)| !names.contains(&name.as_ref())).cloned())
-}
-
-/// Joins series with the same labels; two values at the same step are an error.
-pub(super) fn unique(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
-    let mut places: HashMap<Labels, usize> = HashMap::with_capacity(series.len());
-    let mut joined: Vec<Series> = Vec::with_capacity(series.len());
-    for one in series {
-        let Some(&at) = places.get(&one.labels) else {
-            places.insert(one.labels.clone(), joined.len());
-            joined.push(one);
-            continue;
-        };
-        for (mine, other) in joined[at].values.iter_mut().zip(one.values) {
-            if mine.is_some() && other.is_some() {
-                let message = "vector cannot contain metrics with the same labelset";
-                return Err(QueryError::Execution(message.to_owned()));
-            }
-            *mine = mine.or(other);
+/// Tells whether no two series of an expression can have the same labels but for the metric's name.
+pub(super) fn is_unique_without_name(expr: &Expr) -> bool {
+    match unwrap_parens(expr) {
+        Expr::VectorSelector(selector) => has_one_name(selector),
+        Expr::MatrixSelector(matrix) => has_one_name(&matrix.vs),
+        Expr::Subquery(inner) => is_unique_without_name(&inner.expr),
+        Expr::Unary(_) => true,
+        Expr::Call(call) => !functions::keeps_name(call.func.name),
+        Expr::Aggregate(aggregate) => {
+            let by_name = |modifier: &LabelModifier| match modifier {
+                LabelModifier::Include(names) => names.labels.iter().any(|name| name == METRIC_NAME),
+                LabelModifier::Exclude(_) => false,
+            };
+            !aggregate::selects(aggregate) && !aggregate.modifier.as_ref().is_some_and(by_name)
         }
+        _ => false,
     }
-    Ok(joined)
+}
+
+/// Tells whether the series of an expression are all different: what comes straight from the store.
+fn is_unique_by_nature(expr: &Expr) -> bool {
+    matches!(unwrap_parens(expr), Expr::VectorSelector(_) | Expr::Aggregate(_))
+}
+
+/// Counts the values there are.
+pub(super) fn present(values: &[f64]) -> impl Iterator<Item = f64> + '_ {
+    values.iter().copied().filter(|&value| !is_absent(value))
 }

@@ -8,15 +8,9 @@ use regex::Regex;
 use wattle_contract::{Labels, METRIC_NAME};
 
 use super::QueryError;
-use super::eval::{Context, unique, unwrap_parens};
-use super::value::{Grid, Series};
-
-fn text(expr: &Expr) -> Result<&str, QueryError> {
-    match unwrap_parens(expr) {
-        Expr::StringLiteral(text) => Ok(&text.val),
-        _ => Err(QueryError::BadData("expected a string literal".to_owned())),
-    }
-}
+use super::eval::{Context, text, unwrap_parens};
+use super::series::unique;
+use super::value::{ABSENT, Grid, Series, is_absent};
 
 /// Sets a label; an empty value takes it away.
 pub(super) fn set(series: &mut Series, name: &str, value: String) {
@@ -77,9 +71,12 @@ pub(super) fn join(context: &Context, call: &Call, grid: Grid) -> Result<Vec<Ser
 
 /// Evaluates `absent`.
 pub(super) fn absent(context: &Context, arg: &Expr, grid: Grid) -> Result<Vec<Series>, QueryError> {
-    let series = context.vector(arg, grid)?;
-    let missing = |step: usize| series.iter().all(|one| one.values[step].is_none());
-    let values = (0..grid.count).map(|step| missing(step).then_some(1.0)).collect();
+    let mut values = vec![1.0; grid.count];
+    context.each(arg, grid, &mut |series| {
+        let there = values.iter_mut().zip(&series.values).filter(|(_, there)| !is_absent(**there));
+        there.for_each(|(value, _)| *value = ABSENT);
+        Ok(())
+    })?;
     Ok(vec![Series::new(of_matchers(arg), values)])
 }
 

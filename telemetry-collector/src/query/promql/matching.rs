@@ -3,6 +3,8 @@
 use promql_parser::parser::{BinModifier, LabelModifier};
 use wattle_contract::{Labels, METRIC_NAME};
 
+use super::series::{kept, without};
+
 /// How two sides are matched.
 pub(super) struct Matching<'a> {
     modifier: Option<&'a LabelModifier>,
@@ -15,14 +17,11 @@ impl<'a> Matching<'a> {
 
     /// Gives the labels that must be the same on both sides.
     pub(super) fn signature(&self, labels: &Labels) -> Labels {
-        let keep = |wanted: &dyn Fn(&str) -> bool| -> Labels {
-            Labels::new(labels.pairs().iter().filter(|(name, _)| wanted(name)).cloned())
-        };
         match self.modifier {
-            None => keep(&|name| name != METRIC_NAME),
-            Some(LabelModifier::Include(names)) => keep(&|name| names.labels.iter().any(|other| other == name)),
+            None => without(labels, &[METRIC_NAME]),
+            Some(LabelModifier::Include(names)) => kept(labels, |name| names.labels.iter().any(|other| other == name)),
             Some(LabelModifier::Exclude(names)) => {
-                keep(&|name| name != METRIC_NAME && !names.labels.iter().any(|other| other == name))
+                kept(labels, |name| name != METRIC_NAME && !names.labels.iter().any(|other| other == name))
             }
         }
     }
@@ -30,14 +29,8 @@ impl<'a> Matching<'a> {
     /// Gives the labels of a one-to-one result.
     pub(super) fn result(&self, labels: &Labels) -> Labels {
         match self.modifier {
-            Some(LabelModifier::Include(names)) => {
-                let kept = labels.pairs().iter().filter(|(name, _)| names.labels.iter().any(|o| o == name.as_ref()));
-                Labels::new(kept.cloned())
-            }
-            Some(LabelModifier::Exclude(names)) => {
-                let kept = labels.pairs().iter().filter(|(name, _)| !names.labels.iter().any(|o| o == name.as_ref()));
-                Labels::new(kept.cloned())
-            }
+            Some(LabelModifier::Include(names)) => kept(labels, |name| names.labels.iter().any(|other| other == name)),
+            Some(LabelModifier::Exclude(names)) => kept(labels, |name| !names.labels.iter().any(|other| other == name)),
             None => labels.clone(),
         }
     }

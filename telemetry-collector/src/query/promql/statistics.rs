@@ -1,7 +1,5 @@
 //! Sums, means, quantiles and regressions as Prometheus computes them.
 
-use crate::store::chunk::Point;
-
 /// A sum that carries what was lost in each addition (Kahan, in the variant of Neumaier).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sum {
@@ -34,30 +32,48 @@ pub(super) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     sum.get()
 }
 
-/// Computes a mean; one that would overflow as a sum is computed step by step.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (mut sum, mut mean, mut count, mut stepwise) = (Sum::default(), Sum::default(), 0.0_f64, false);
-    for value in values {
-        count += 1.0;
-        if !stepwise {
-            let mut next = sum;
+/// A mean that is computed step by step from where its sum would overflow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mean {
+    sum: Sum,
+    count: f64,
+    is_stepwise: bool,
+}
+
+impl Mean {
+    pub(super) fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        if !self.is_stepwise {
+            let mut next = self.sum;
             next.add(value);
-            if count == 1.0 || !next.sum.is_infinite() {
-                sum = next;
-                continue;
+            if self.count == 1.0 || !next.sum.is_infinite() {
+                self.sum = next;
+                return;
             }
-            stepwise = true;
-            mean = Sum { sum: sum.sum / (count - 1.0), lost: sum.lost / (count - 1.0) };
+            self.is_stepwise = true;
+            let before = self.count - 1.0;
+            self.sum = Sum { sum: self.sum.sum / before, lost: self.sum.lost / before };
         }
-        let share = (count - 1.0) / count;
-        mean = Sum { sum: share * mean.sum, lost: share * mean.lost };
-        mean.add(value / count);
+        let share = (self.count - 1.0) / self.count;
+        self.sum = Sum { sum: share * self.sum.sum, lost: share * self.sum.lost };
+        self.sum.add(value / self.count);
     }
-    match (count > 0.0, stepwise) {
-        (false, _) => None,
-        (true, true) => Some(mean.get()),
-        (true, false) => Some(sum.sum / count + sum.lost / count),
+
+    /// Gives the mean; `None` of nothing.
+    pub(super) fn get(self) -> Option<f64> {
+        match (self.count > 0.0, self.is_stepwise) {
+            (false, _) => None,
+            (true, true) => Some(self.sum.get()),
+            (true, false) => Some(self.sum.sum / self.count + self.sum.lost / self.count),
+        }
     }
+}
+
+/// Computes a mean.
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut mean = Mean::default();
+    values.for_each(|value| mean.add(value));
+    mean.get()
 }
 
 /// Computes a population variance (Welford).
@@ -94,20 +110,20 @@ pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
 }
 
 /// Fits a line to points; gives its slope a second and its value at `at`.
-pub(super) fn regression(points: &[Point], at: i64) -> (f64, f64) {
+pub(super) fn regression(times: &[i64], values: &[f64], at: i64) -> (f64, f64) {
     let (mut x, mut y, mut xy, mut xx) = (Sum::default(), Sum::default(), Sum::default(), Sum::default());
-    let first = points[0].1;
-    for &(time, value) in points {
+    let first = values[0];
+    for (&time, &value) in times.iter().zip(values) {
         let seconds = (time - at) as f64 / 1e3;
         x.add(seconds);
         y.add(value);
         xy.add(seconds * value);
         xx.add(seconds * seconds);
     }
-    if points.iter().all(|point| point.1 == first) {
+    if values.iter().all(|&value| value == first) {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
-    let n = points.len() as f64;
+    let n = values.len() as f64;
     let covariance = xy.get() - x.get() * y.get() / n;
     let variance = xx.get() - x.get() * x.get() / n;
     let slope = covariance / variance;

@@ -3,43 +3,46 @@
 /// Gives the part of the time (seconds since 1970) that a function names; `None` when it names none.
 pub(super) fn part(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
-        "minute" => |time| second_of_day(time).map_or(f64::NAN, |second| (second / 60 % 60) as f64),
-        "hour" => |time| second_of_day(time).map_or(f64::NAN, |second| (second / 3600) as f64),
+        "minute" => |time| (second_of_day(time) / 60 % 60) as f64,
+        "hour" => |time| (second_of_day(time) / 3600) as f64,
         // 1970-01-01 was a Thursday.
-        "day_of_week" => |time| day(time).map_or(f64::NAN, |day| (day + 4).rem_euclid(7) as f64),
-        "day_of_month" => |time| civil(time).map_or(f64::NAN, |date| date.2 as f64),
-        "month" => |time| civil(time).map_or(f64::NAN, |date| date.1 as f64),
-        "year" => |time| civil(time).map_or(f64::NAN, |date| date.0 as f64),
-        "day_of_year" => |time| {
-            let first = civil(time).map(|date| days_from_civil(date.0, 1, 1));
-            first.zip(day(time)).map_or(f64::NAN, |(first, day)| (day - first + 1) as f64)
-        },
+        "day_of_week" => |time| (day(time) + 4).rem_euclid(7) as f64,
+        "day_of_month" => |time| civil(time).2 as f64,
+        "month" => |time| civil(time).1 as f64,
+        "year" => |time| civil(time).0 as f64,
+        "day_of_year" => |time| (day(time) - days_from_civil(civil(time).0, 1, 1) + 1) as f64,
         "days_in_month" => |time| {
-            civil(time).map_or(f64::NAN, |(year, month, _)| {
-                let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                (days_from_civil(next.0, next.1, 1) - days_from_civil(year, month, 1)) as f64
-            })
+            let (year, month, _) = civil(time);
+            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            (days_from_civil(next.0, next.1, 1) - days_from_civil(year, month, 1)) as f64
         },
         _ => return None,
     })
 }
 
-fn seconds(time: f64) -> Option<i64> {
-    // Farther than any calendar is asked for; keeps the arithmetic exact.
-    (time.abs() < 1e14).then_some(time.floor() as i64)
+/// First year of Go's calendar, which its conversions of numbers that are no time lead to.
+const FIRST_YEAR: i64 = -292_277_022_399;
+
+/// Gives whole seconds since the first year, as Go does: cut towards zero, and around its end where there are too many.
+fn since_first_year(time: f64) -> u64 {
+    let is_in_range = time.abs() < 9.2e18;
+    // What amd64 makes of NaN, infinity and all that is too large.
+    let seconds = if is_in_range { time as i64 } else { i64::MIN };
+    seconds.wrapping_sub(days_from_civil(FIRST_YEAR, 1, 1).wrapping_mul(86_400)).cast_unsigned()
 }
 
-fn second_of_day(time: f64) -> Option<i64> {
-    seconds(time).map(|seconds| seconds.rem_euclid(86_400))
+fn second_of_day(time: f64) -> i64 {
+    (since_first_year(time) % 86_400).cast_signed()
 }
 
-fn day(time: f64) -> Option<i64> {
-    seconds(time).map(|seconds| seconds.div_euclid(86_400))
+/// Gives the day since 1970-01-01.
+fn day(time: f64) -> i64 {
+    (since_first_year(time) / 86_400).cast_signed() + days_from_civil(FIRST_YEAR, 1, 1)
 }
 
 /// Gives year, month and day of month. Source: H. Hinnant, "chrono-compatible low-level date algorithms".
-fn civil(time: f64) -> Option<(i64, i64, i64)> {
-    let z = day(time)? + 719_468;
+fn civil(time: f64) -> (i64, i64, i64) {
+    let z = day(time) + 719_468;
     let era = z.div_euclid(146_097);
     let of_era = z.rem_euclid(146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -47,7 +50,7 @@ fn civil(time: f64) -> Option<(i64, i64, i64)> {
     let shifted = (5 * of_year + 2) / 153;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Some((year, month, of_year - (153 * shifted + 2) / 5 + 1))
+    (year, month, of_year - (153 * shifted + 2) / 5 + 1)
 }
 
 /// Gives the days from 1970-01-01. Source: as [`civil`].
