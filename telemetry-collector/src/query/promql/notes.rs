@@ -21,11 +21,11 @@ pub(crate) struct Told {
 }
 
 impl Notes {
-    fn warn(&self, text: String) {
+    fn warn(&self, text: &str) {
         self.warnings.borrow_mut().insert(format!("PromQL warning: {text}"));
     }
 
-    fn inform(&self, text: String) {
+    fn inform(&self, text: &str) {
         self.infos.borrow_mut().insert(format!("PromQL info: {text}"));
     }
 
@@ -33,20 +33,20 @@ impl Notes {
     pub(super) fn quantile(&self, q: f64) {
         if q.is_nan() || !(0.0..=1.0).contains(&q) {
             let q = crate::query::prometheus_api::number(q);
-            self.warn(format!("quantile value should be between 0 and 1, got {q}"));
+            self.warn(&format!("quantile value should be between 0 and 1, got {q}"));
         }
     }
 
     /// Notes that a range query has an order of its own.
     pub(super) fn sort(&self) {
-        self.warn("sort is ineffective for range queries since results are always ordered by labels".to_owned());
+        self.warn("sort is ineffective for range queries since results are always ordered by labels");
     }
 
     /// Notes a metric whose name is not that of a counter.
     pub(super) fn counter(&self, metric: &str) {
         let is_counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|ending| metric.ends_with(ending));
         if !metric.is_empty() && !is_counter {
-            self.inform(format!(
+            self.inform(&format!(
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}"
             ));
         }
@@ -54,7 +54,7 @@ impl Notes {
 
     /// Notes a bucket without a bound.
     pub(super) fn bad_bucket(&self, metric: &str, le: &str) {
-        self.warn(format!(
+        self.warn(&format!(
             "bucket label \"le\" is missing or has a malformed value of {le:?}{}",
             named(metric, " for metric name ")
         ));
@@ -62,7 +62,7 @@ impl Notes {
 
     /// Notes counts that fell from one bucket to the next.
     pub(super) fn forced_monotonic(&self, metric: &str) {
-        self.inform(format!(
+        self.inform(&format!(
             "input to histogram_quantile needed to be fixed for monotonicity (see \
              https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile){}",
             named(metric, " for metric name ")
