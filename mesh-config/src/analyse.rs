@@ -8,6 +8,7 @@ mod injection;
 mod limits;
 mod matches;
 mod opaque;
+mod own;
 mod policies;
 mod retries;
 mod selectors;
@@ -47,6 +48,7 @@ pub fn analyse(documents: &Documents) -> Vec<Finding> {
     limits::analyse(&mut analysis);
     matches::analyse(&mut analysis);
     opaque::analyse(&mut analysis);
+    own::analyse(&mut analysis);
     policies::analyse(&mut analysis);
     retries::analyse(&mut analysis);
     selectors::analyse(&mut analysis);

@@ -10,6 +10,7 @@ mod delegates;
 mod destination_rules;
 mod effective;
 mod gateways;
+mod health_checks;
 mod inbound;
 mod l4;
 mod matching;
@@ -17,15 +18,19 @@ mod opaque;
 mod outbound;
 mod peers;
 mod policies;
+mod rate_limits;
 mod retries;
 mod routes;
 mod scope;
 mod telemetry;
 mod tls;
+mod tokens;
 mod version;
 mod virtual_services;
 
-use wattle_contract::route::RouteTable;
+use std::sync::Arc;
+
+use wattle_contract::route::{JwtRule, RateLimit, RouteTable};
 use wattle_contract::{ProxyMode, WorkloadIdentity};
 
 use crate::documents::Documents;
@@ -38,9 +43,12 @@ pub(crate) use actions::is_host;
 pub(crate) use cache::Cache;
 pub(crate) use delegates::find as find_delegate;
 pub(crate) use destination_rules::DestinationRules;
+pub(crate) use health_checks::HealthChecks;
+pub(crate) use matching::claim_path;
 pub(crate) use opaque::{http_fields, reached};
 pub(crate) use peers::PeerModes;
 pub(crate) use policies::{applies, rule as policy_rule};
+pub(crate) use rate_limits::{RouteLimits, is_of_routes, limit_key};
 pub(crate) use retries::{DEFAULT_RETRY_ON, grpc_status, retry_on};
 pub(crate) use scope::Scope;
 pub(crate) use version::hash_of;
@@ -53,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) destination_rules: DestinationRules,
     pub(crate) peer_modes: PeerModes,
     pub(crate) gateway_api: Translation,
+    pub(crate) route_limits: RouteLimits,
+    pub(crate) health_checks: HealthChecks,
 }
 
 impl Plan {
@@ -63,6 +73,8 @@ impl Plan {
             destination_rules: DestinationRules::build(documents),
             peer_modes: PeerModes::build(documents),
             gateway_api,
+            route_limits: RouteLimits::build(documents),
+            health_checks: HealthChecks::build(documents),
         }
     }
 }
@@ -142,12 +154,21 @@ pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> Route
         ProxyMode::Gateway => opaque::of_listeners(&table.gateways),
     };
     table.policies = policies::of_workload(&context, &opaque);
+    table.authentication = tokens::of_workload(&context);
+    table.rate_limits = rate_limits::of_workload(&context);
     table.telemetry = telemetry::of_workload(&context);
     // The large parts have hashes already: what is kept from before need not be hashed again.
     let protocols: Vec<_> = table.outbound.iter().map(|port| (port.port, port.protocol)).collect();
     let rest = (&table.inbound, &table.gateways, &table.policies, &table.telemetry, table.outbound_policy);
-    table.version = hash_of(&(parts, protocols, rest));
+    let arriving = (&table.authentication, &table.rate_limits);
+    table.version = hash_of(&(parts, protocols, rest, arriving));
     table
+}
+
+/// Gives what a workload asks of the requests that come to it, for explanations.
+pub(crate) fn arriving(documents: &Documents, workload: &WorkloadIdentity) -> (Vec<JwtRule>, Vec<Arc<RateLimit>>) {
+    let context = Context::new(documents, workload);
+    (tokens::of_workload(&context), rate_limits::of_workload(&context))
 }
 
 /// Gives the policies of a workload, for explanations.

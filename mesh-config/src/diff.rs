@@ -17,7 +17,7 @@ use crate::kinds::gateway::Gateway;
 pub struct Change {
     /// Whose proxies: `sidecars in NAMESPACE`, `workload NAMESPACE/NAME` or `gateway NAMESPACE/NAME`.
     pub proxies: String,
-    /// What: `route`, `cluster`, `inbound`, `policy`, `telemetry` or `listener`, with its name.
+    /// What: `route`, `cluster`, `inbound`, `policy`, `rate limit`, `tokens`, `telemetry` or `listener`, with its name.
     pub what: String,
     /// Field that changes, as a path into the compiled table; empty when the whole thing comes or goes.
     pub field: String,
@@ -136,6 +136,12 @@ fn parts(table: &RouteTable) -> BTreeMap<String, Value> {
     }
     for policy in &table.policies {
         parts.insert(format!("policy {}", policy.name), json(policy));
+    }
+    for limit in &table.rate_limits {
+        parts.insert(format!("rate limit {}", limit.name), json(limit));
+    }
+    for (index, rule) in table.authentication.iter().enumerate() {
+        parts.insert(format!("tokens of {} ({}, {index})", rule.issuer, rule.name), json(rule));
     }
     parts.insert("telemetry".to_owned(), json(&table.telemetry));
     parts.insert("outbound policy".to_owned(), json(&table.outbound_policy));

@@ -1,5 +1,6 @@
 //! Which resource handles a request, and why the others do not.
 
+mod arriving;
 mod evaluate;
 mod text;
 mod verdict;
@@ -79,6 +80,8 @@ pub struct Explanation {
     pub outcome: String,
     /// The rule that takes it.
     pub route: Option<Route>,
+    /// What a gateway asks before it looks for a rule: tokens, limits, policies.
+    pub arriving: Vec<String>,
     /// The destinations of the rule, with what holds for them.
     pub destinations: Vec<Destination>,
     /// Rules that were looked at before or come after, in order, and why they do not take it.
@@ -100,6 +103,8 @@ pub struct Destination {
     pub settings: Vec<String>,
     /// What the policies of the workload behind it say.
     pub policy: String,
+    /// What the workload behind it asks beside: tokens and limits.
+    pub arriving: Vec<String>,
 }
 
 /// A rule or resource that does not take the request.
@@ -133,10 +138,17 @@ pub fn explain(documents: &Documents, request: &RequestDescription, from: Option
         virtual_host: found.map(|host| host.name.clone()).unwrap_or_default(),
         outcome: String::new(),
         route: None,
+        arriving: Vec::new(),
         destinations: Vec::new(),
         others: Vec::new(),
         unused: unused(documents, &client, request, found),
     };
+    if client.mode == ProxyMode::Gateway {
+        explanation.arriving = arriving::lines(&table.authentication, &table.rate_limits, request);
+        if !table.policies.is_empty() {
+            explanation.arriving.push(format!("policy: {}", verdict::decide(&table.policies, None, request)));
+        }
+    }
     let Some(host) = found else {
         explanation.outcome = match (client.mode, table.outbound_policy) {
             (ProxyMode::Sidecar, wattle_contract::route::OutboundPolicy::AllowAny) => {
@@ -207,14 +219,15 @@ fn destinations(
         .iter()
         .map(|one| {
             let cluster = table.clusters.get(&one.cluster);
+            let (policy, arriving) =
+                cluster.map(|cluster| verdict::of_cluster(documents, client, cluster, request)).unwrap_or_default();
             Destination {
                 cluster: one.cluster.to_string(),
                 percent: f64::from(one.weight) * 100.0 / f64::from(total.max(1)),
                 endpoints: cluster.map(|cluster| cluster.endpoints.len()),
                 settings: cluster.map(|cluster| settings(cluster, route)).unwrap_or_default(),
-                policy: cluster
-                    .map(|cluster| verdict::of_cluster(documents, client, cluster, request))
-                    .unwrap_or_default(),
+                policy,
+                arriving,
             }
         })
         .collect()
@@ -242,6 +255,16 @@ fn settings(cluster: &Cluster, route: &Route) -> Vec<String> {
             outlier.max_ejection_percent
         ));
     }
+    if let Some(check) = &cluster.health_check {
+        lines.push(format!(
+            "asks every endpoint every {} s ({:?}), out after {} failures, back after {}",
+            check.interval.as_secs_f64(),
+            check.kind,
+            check.unhealthy_threshold,
+            check.healthy_threshold
+        ));
+    }
+    lines.extend(route.rate_limits.iter().map(|limit| arriving::limit(limit)));
     lines
 }
 

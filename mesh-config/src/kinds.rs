@@ -5,9 +5,11 @@ pub(crate) mod destination_rule;
 pub(crate) mod envoy_filter;
 pub(crate) mod gateway;
 pub(crate) mod gateway_api;
+pub(crate) mod health_check;
 pub(crate) mod kubernetes;
 pub(crate) mod peer_authentication;
 pub(crate) mod proxy_config;
+pub(crate) mod rate_limit;
 pub(crate) mod request_authentication;
 pub(crate) mod service_entry;
 pub(crate) mod shared;
@@ -25,6 +27,8 @@ const SECURITY: &str = "security.istio.io";
 const TELEMETRY: &str = "telemetry.istio.io";
 const EXTENSIONS: &str = "extensions.istio.io";
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
+/// Kinds of our own, for what no Istio resource says.
+const OWN: &str = "wattle.dev";
 
 const V1: &[&str] = &["v1"];
 const V1_AND_ALPHA1: &[&str] = &["v1", "v1alpha1"];
@@ -258,6 +262,8 @@ kinds! {
     TcpRoute(gateway_api::TcpRoute) = GATEWAY_API, ROUTES, "TCPRoute", Spec, true;
     ReferenceGrant(gateway_api::ReferenceGrant) = GATEWAY_API, V1_AND_BETA, "ReferenceGrant", Spec, true;
     BackendTlsPolicy(gateway_api::BackendTlsPolicy) = GATEWAY_API, ROUTES, "BackendTLSPolicy", Spec, true;
+    RateLimit(rate_limit::RateLimit) = OWN, ALPHA1, "RateLimit", NeededSpec, true;
+    HealthCheck(health_check::HealthCheck) = OWN, ALPHA1, "HealthCheck", NeededSpec, true;
 }
 
 impl Kind {
@@ -268,7 +274,7 @@ impl Kind {
 
     /// Says whether a group belongs to the mesh, so that an unknown kind in it is a mistake.
     pub(crate) fn is_mesh_group(group: &str) -> bool {
-        matches!(group, NETWORKING | SECURITY | TELEMETRY | EXTENSIONS | GATEWAY_API)
+        matches!(group, NETWORKING | SECURITY | TELEMETRY | EXTENSIONS | GATEWAY_API | OWN)
     }
 
     /// Says whether the kind is Istio's.

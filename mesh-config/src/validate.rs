@@ -6,6 +6,7 @@ mod fields;
 mod gateway;
 mod gateway_api;
 mod http_route;
+mod own;
 mod security;
 mod service_entry;
 mod sidecar;
@@ -46,6 +47,8 @@ pub(crate) fn validate(resource: &Resource, root: &Node, problems: &mut Vec<Prob
         Spec::GrpcRoute(spec) => gateway_api::grpc_route(spec, &mut check),
         Spec::TlsRoute(spec) => gateway_api::tls_route(spec, &mut check),
         Spec::TcpRoute(spec) => gateway_api::tcp_route(spec, &mut check),
+        Spec::RateLimit(spec) => own::rate_limit(spec, &mut check),
+        Spec::HealthCheck(spec) => own::health_check(spec, &mut check),
         _ => {}
     }
     unapplied::tell(resource, root, problems);

@@ -36,6 +36,8 @@ pub(super) struct Clusters {
 pub(super) struct Host {
     pub(super) service: Arc<Service>,
     pub(super) owner: Option<Arc<Resource>>,
+    /// The resources that limit the owner's routes.
+    pub(super) limits: Vec<Arc<Resource>>,
     /// The registry's shape, on which destinations depend.
     pub(super) shape: String,
     pub(super) host: Arc<VirtualHost>,

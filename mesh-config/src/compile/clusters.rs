@@ -14,7 +14,7 @@ use super::cache::Clusters;
 use super::effective::{Effective, effective};
 use super::routes::cluster_name;
 use super::scope::Scope;
-use super::{Context, tls};
+use super::{Context, health_checks, tls};
 use crate::kinds::destination_rule::{
     ConnectionPool, ConsistentHash, H2UpgradePolicy, LoadBalancer, LocalityLoadBalancerSetting, OutlierDetection,
     ProxyProtocolVersion, SimpleLb, Subset,
@@ -44,7 +44,9 @@ pub(super) fn of_scope(context: &Context<'_>, scope: &Scope) -> (ByName, Vec<Arc
 }
 
 fn of_service(context: &Context<'_>, service: &Arc<Service>) -> Clusters {
-    let rules = context.plan.destination_rules.of(context, &service.host, service.namespace());
+    let mut rules = context.plan.destination_rules.of(context, &service.host, service.namespace());
+    let check = context.plan.health_checks.of(context, &service.host, service.namespace());
+    rules.resources.extend(check.clone());
     // Which endpoints take mesh mTLS depends on policies too, that may change by themselves.
     let stable = !context.plan.peer_modes.decides()
         || !service.ports.iter().flat_map(|port| &port.endpoints).any(|endpoint| endpoint.mesh_tls);
@@ -55,13 +57,17 @@ fn of_service(context: &Context<'_>, service: &Arc<Service>) -> Clusters {
     let mut clusters = Vec::new();
     for port in &service.ports {
         let blocks = effective(rules.policy, None, port.number);
-        clusters.push(Arc::new(cluster(context, service, port, None, blocks)));
+        let first = clusters.len();
+        clusters.push(cluster(context, service, port, None, blocks));
         for subset in rules.subsets.values() {
             let blocks = effective(rules.policy, subset.traffic_policy.as_ref(), port.number);
-            clusters.push(Arc::new(cluster(context, service, port, Some(subset), blocks)));
+            clusters.push(cluster(context, service, port, Some(subset), blocks));
         }
+        let health_check = health_checks::of_port(check.as_deref(), port.number);
+        clusters[first..].iter_mut().for_each(|cluster| cluster.health_check.clone_from(&health_check));
     }
     let hash: Arc<str> = super::hash_of(&clusters).into();
+    let clusters: Vec<Arc<Cluster>> = clusters.into_iter().map(Arc::new).collect();
     let made = Clusters { service: service.clone(), rules: rules.resources, clusters: clusters.into(), hash };
     if stable {
         cache.keep_clusters(made.clone());

@@ -1,8 +1,9 @@
 //! Conditions on a request, and which of them hold for a proxy already.
 
-use wattle_contract::route::{HeaderMatch, HttpMatch, PathMatch, QueryMatch, StringMatch};
+use wattle_contract::route::{ClaimMatch, HeaderMatch, HttpMatch, PathMatch, QueryMatch, StringMatch};
 
 use super::Context;
+use super::virtual_services::MESH;
 use crate::kinds::virtual_service::{HttpMatchRequest, StringMatch as Text};
 use crate::registry::labels_match;
 
@@ -18,6 +19,12 @@ pub(super) struct Site<'a> {
     /// Whether prefixes are by path element, as the Gateway API has them.
     pub(super) by_elements: bool,
 }
+
+/// Where conditions are read for themselves, for no gateway and no port.
+pub(super) const MESH_SITE: Site<'static> = Site { port: 0, gateway: MESH, namespace: "", by_elements: false };
+
+/// What a header's name begins with when it means a claim of the token.
+const CLAIMS: &str = "@request.auth.claims";
 
 /// Compiles the alternatives that can hold at a site. `None` means that none of them can, an empty list that every
 /// request matches.
@@ -39,7 +46,9 @@ pub(super) fn alternatives(
 
 /// Says whether the conditions that are known when configuration is built hold.
 fn holds(context: &Context<'_>, site: Site<'_>, one: &HttpMatchRequest) -> bool {
-    site_holds(context, site, one.port, &one.gateways, &one.source_labels, &one.source_namespace)
+    // Tokens are verified where requests come in: a sidecar that sends one knows no claims.
+    let asks_claims = site.gateway == MESH && one.headers.keys().any(|name| name.starts_with(CLAIMS));
+    !asks_claims && site_holds(context, site, one.port, &one.gateways, &one.source_labels, &one.source_namespace)
 }
 
 /// The same for the conditions that HTTP, TLS and TCP share.
@@ -76,9 +85,18 @@ pub(super) fn is_catch_all(one: &HttpMatch) -> bool {
         && one.claims.is_empty()
 }
 
-fn conditions(one: &HttpMatchRequest, site: Site<'_>) -> HttpMatch {
-    let mut headers: Vec<HeaderMatch> = one.headers.iter().map(|(name, value)| header(name, value, false)).collect();
-    headers.extend(one.without_headers.iter().map(|(name, value)| header(name, value, true)));
+/// Compiles one alternative.
+pub(super) fn conditions(one: &HttpMatchRequest, site: Site<'_>) -> HttpMatch {
+    let wanted = one.headers.iter().map(|(name, value)| (name, value, false));
+    let unwanted = one.without_headers.iter().map(|(name, value)| (name, value, true));
+    let (mut headers, mut claims) = (Vec::new(), Vec::new());
+    for (name, value, invert) in wanted.chain(unwanted) {
+        match claim_path(name) {
+            None => headers.push(header(name, value, invert)),
+            Some(path) if site.gateway != MESH => claims.push(ClaimMatch { path, value: value_of(value), invert }),
+            Some(_) => {}
+        }
+    }
     HttpMatch {
         name: Some(one.name.clone()).filter(|name| !name.is_empty()),
         path: one.uri.as_ref().and_then(|uri| path(uri, site.by_elements)),
@@ -92,8 +110,18 @@ fn conditions(one: &HttpMatchRequest, site: Site<'_>) -> HttpMatch {
             .iter()
             .map(|(name, value)| QueryMatch { name: name.clone(), value: value_of(value) })
             .collect(),
-        claims: Vec::new(),
+        claims,
     }
+}
+
+/// Gives the path of the claim that a header's name means: `@request.auth.claims.a` or `@request.auth.claims[a][b]`.
+pub(crate) fn claim_path(name: &str) -> Option<Vec<String>> {
+    let rest = name.strip_prefix(CLAIMS)?;
+    let path: Vec<String> = match rest.strip_prefix('.') {
+        Some(dotted) => dotted.split('.').map(str::to_owned).collect(),
+        None => rest.strip_prefix('[')?.strip_suffix(']')?.split("][").map(str::to_owned).collect(),
+    };
+    path.iter().all(|part| !part.is_empty()).then_some(path)
 }
 
 fn header(name: &str, value: &Text, invert: bool) -> HeaderMatch {

@@ -80,6 +80,7 @@ impl Gathered {
         let cache = context.documents.cache();
         let shape = context.registry.shape();
         let resource = owner.map(|entry| &entry.resource);
+        let limits = resource.map(|owner| context.plan.route_limits.resources(owner)).unwrap_or_default();
         // A rule that asks who the client is, or stands in several resources, is compiled each time.
         let stable = owner.is_none_or(Entry::is_alike_for_all) && number == port.number;
         let holds = |kept: &Host| {
@@ -88,7 +89,10 @@ impl Gathered {
                 (None, None) => true,
                 _ => false,
             };
-            same_owner && kept.shape == shape
+            same_owner
+                && kept.limits.len() == limits.len()
+                && kept.limits.iter().zip(&limits).all(|(one, other)| Arc::ptr_eq(one, other))
+                && kept.shape == shape
         };
         if let Some((host, hash)) = stable.then(|| cache.host(service, number, context.namespace(), holds)).flatten() {
             self.hosts.push((host, Some(hash)));
@@ -109,7 +113,8 @@ impl Gathered {
         let hash: Arc<str> = super::hash_of(&host).into();
         if stable {
             let (service, owner) = (service.clone(), resource.cloned());
-            let made = Host { service, owner, shape: shape.to_owned(), host: host.clone(), hash: hash.clone() };
+            let (shape, host, hash) = (shape.to_owned(), host.clone(), hash.clone());
+            let made = Host { service, owner, limits, shape, host, hash };
             cache.keep_host(number, context.namespace(), made);
         }
         self.hosts.push((host, Some(hash)));

@@ -1,5 +1,6 @@
 //! The authorization policies of a workload, in the order of their evaluation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wattle_contract::ProxyMode;
@@ -11,6 +12,7 @@ use super::{Context, opaque};
 use crate::kinds::authorization_policy::{
     AuthorizationPolicy, Condition as When, Operation as To, PolicyAction as Action, Rule as Written, Source as From,
 };
+use crate::kinds::gateway::Gateway;
 use crate::kinds::shared::PolicyTargetReference;
 use crate::registry::labels_match;
 use crate::resource::Resource;
@@ -31,16 +33,43 @@ pub(super) fn of_workload(context: &Context<'_>, opaque: &[u16]) -> Vec<Compiled
 
 /// Says whether a policy holds for the workload.
 pub(crate) fn applies(context: &Context<'_>, resource: &Resource, policy: &AuthorizationPolicy) -> bool {
-    let root = resource.namespace() == context.settings.root_namespace;
-    if resource.namespace() != context.namespace() && !root {
-        return false;
-    }
-    let references: Vec<&PolicyTargetReference> = policy.target_refs.iter().chain(&policy.target_ref).collect();
-    if !references.is_empty() {
-        return references.iter().any(|reference| targets(context, resource, reference));
-    }
     let selector = policy.selector.as_ref().map(|selector| &selector.match_labels);
-    selector.is_none_or(|labels| labels_match(labels, &context.client.labels))
+    concerns(context, resource, selector, &policy.target_refs, policy.target_ref.as_ref())
+}
+
+/// Says whether a resource with a selector and references means the workload; references count alone.
+pub(super) fn concerns(
+    context: &Context<'_>,
+    resource: &Resource,
+    selector: Option<&BTreeMap<String, String>>,
+    many: &[PolicyTargetReference],
+    one: Option<&PolicyTargetReference>,
+) -> bool {
+    if many.is_empty() && one.is_none() {
+        return selects(context, resource, selector);
+    }
+    let in_reach = [context.namespace(), &context.settings.root_namespace].contains(&resource.namespace());
+    in_reach && many.iter().chain(one).any(|reference| targets(context, resource, reference))
+}
+
+/// Says whether labels select the workload: in the root namespace those of any namespace, elsewhere those of its own.
+pub(super) fn selects(context: &Context<'_>, resource: &Resource, labels: Option<&BTreeMap<String, String>>) -> bool {
+    [context.namespace(), &context.settings.root_namespace].contains(&resource.namespace())
+        && labels.is_none_or(|labels| labels_match(labels, &context.client.labels))
+}
+
+/// Says whether a workload carries a Gateway of the Gateway API's name, as those have that serve it.
+pub(super) fn serves(context: &Context<'_>, gateway: &str) -> bool {
+    context.client.labels.get("gateway.networking.k8s.io/gateway-name").is_some_and(|name| name == gateway)
+}
+
+/// Says whether one of Istio's Gateways selects the workload.
+pub(super) fn gateway_selects(context: &Context<'_>, namespace: &str, name: &str) -> bool {
+    context.documents.of::<Gateway>().any(|(resource, gateway)| {
+        resource.name() == name
+            && resource.namespace() == namespace
+            && labels_match(&gateway.selector, &context.client.labels)
+    })
 }
 
 /// Says whether a reference to a Gateway means the workload: Gateway API workloads carry its name as a label.
@@ -48,7 +77,7 @@ pub(super) fn targets(context: &Context<'_>, resource: &Resource, reference: &Po
     reference.kind == "Gateway"
         && context.client.mode == ProxyMode::Gateway
         && resource.namespace() == context.namespace()
-        && context.client.labels.get("gateway.networking.k8s.io/gateway-name") == Some(&reference.name)
+        && serves(context, &reference.name)
 }
 
 fn compile(resource: &Arc<Resource>, policy: &AuthorizationPolicy, opaque: &[u16]) -> Compiled {

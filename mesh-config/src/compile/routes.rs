@@ -45,6 +45,7 @@ fn of_rule(context: &Context<'_>, site: Site<'_>, http: &HttpEntry) -> Option<Ro
         (None, None) => Action::Forward(destinations(context, site, namespace, &rule.route)),
     };
     let (line, _) = http.resource.locate(&http.path);
+    let rate_limits = context.plan.route_limits.of(&http.resource, &rule.name);
     let request = rule.headers.as_ref().and_then(|headers| headers.request.as_ref());
     let response = rule.headers.as_ref().and_then(|headers| headers.response.as_ref());
     let forwards = matches!(action, Action::Forward(_));
@@ -67,7 +68,7 @@ fn of_rule(context: &Context<'_>, site: Site<'_>, http: &HttpEntry) -> Option<Ro
         cors: actions::cors(rule.cors_policy.as_ref()),
         request_headers: actions::headers(request),
         response_headers: actions::headers(response),
-        rate_limits: Vec::new(),
+        rate_limits,
     })
 }
 

@@ -34,7 +34,8 @@ pub(super) fn mismatch(route: &Route, request: &RequestDescription) -> Option<St
     Some(reasons.join("; "))
 }
 
-fn condition(one: &HttpMatch, request: &RequestDescription) -> Option<String> {
+/// Says why an alternative does not take a request; `None` when it does.
+pub(super) fn condition(one: &HttpMatch, request: &RequestDescription) -> Option<String> {
     if let Some(wanted) = one.path.as_ref().filter(|wanted| !path_fits(wanted, &request.path, one.ignore_path_case)) {
         return Some(format!("path {:?} is not {}", request.path, path_text(wanted)));
     }
@@ -53,12 +54,18 @@ fn condition(one: &HttpMatch, request: &RequestDescription) -> Option<String> {
         let not = if header.invert { "must not be" } else { "is not" };
         format!("header {} ({given}) {not} {}", header.name, match_text(&header.value))
     });
-    header.or_else(|| {
-        one.query
-            .iter()
-            .find(|query| !query_fits(query, request))
-            .map(|query| format!("query parameter {} is not {}", query.name, match_text(&query.value)))
-    })
+    header
+        .or_else(|| {
+            one.query
+                .iter()
+                .find(|query| !query_fits(query, request))
+                .map(|query| format!("query parameter {} is not {}", query.name, match_text(&query.value)))
+        })
+        .or_else(|| {
+            // No token is known here: nothing is known of its claims.
+            let claim = one.claims.iter().find(|claim| !claim.invert)?;
+            Some(format!("claim {} of a token is not {}", claim.path.join("."), match_text(&claim.value)))
+        })
 }
 
 fn value_of<'a>(request: &'a RequestDescription, name: &str) -> Option<&'a str> {

@@ -23,6 +23,9 @@ impl fmt::Display for Explanation {
                 )?;
             }
         }
+        for line in &self.arriving {
+            writeln!(f, "  at the gate  {line}")?;
+        }
         for destination in &self.destinations {
             let endpoints = match destination.endpoints {
                 None => "no such cluster: answered 503 (flag NC)".to_owned(),
@@ -35,6 +38,9 @@ impl fmt::Display for Explanation {
             }
             if !destination.policy.is_empty() {
                 writeln!(f, "               policy: {}", destination.policy)?;
+            }
+            for line in &destination.arriving {
+                writeln!(f, "               {line}")?;
             }
         }
         list(f, "other rules of the host", &self.others)?;

@@ -5,18 +5,18 @@ use wattle_contract::route::{
 };
 use wattle_contract::{EndpointAddress, ProxyMode, WorkloadIdentity};
 
-use super::{RequestDescription, evaluate};
+use super::{RequestDescription, arriving, evaluate};
 use crate::compile;
 use crate::documents::Documents;
 use crate::registry::{Target, labels_match};
 
-/// Gives the verdict in one sentence.
+/// Gives the verdict in one sentence, and what is asked beside: tokens and limits.
 pub(super) fn of_cluster(
     documents: &Documents,
     client: &WorkloadIdentity,
     cluster: &Cluster,
     request: &RequestDescription,
-) -> String {
+) -> (String, Vec<String>) {
     let endpoint = cluster.endpoints.first();
     let service = documents.registry().service(cluster.service.as_str(), &cluster.namespace);
     let labels = endpoint.map(|endpoint| endpoint.labels.clone()).or_else(|| {
@@ -24,7 +24,9 @@ pub(super) fn of_cluster(
         let mut pods = documents.registry().workloads_in(&cluster.namespace);
         pods.find(|pod| !selector.is_empty() && labels_match(selector, &pod.labels)).map(|pod| pod.labels.clone())
     });
-    let Some(labels) = labels.filter(|_| !cluster.external) else { return "outside the mesh: no policy".to_owned() };
+    let Some(labels) = labels.filter(|_| !cluster.external) else {
+        return ("outside the mesh: no policy".to_owned(), Vec::new());
+    };
     let mut server = documents.identity(&cluster.namespace, "server");
     server.labels = labels;
     server.mode = ProxyMode::Sidecar;
@@ -41,10 +43,17 @@ pub(super) fn of_cluster(
         Target::Name(_) => None,
     });
     let port = at_workload.or(by_number).unwrap_or(request.port);
-    decide(&policies, client, &RequestDescription { port, ..request.clone() })
+    let (tokens, limits) = compile::arriving(documents, &server);
+    let verdict = decide(&policies, Some(client), &RequestDescription { port, ..request.clone() });
+    (verdict, arriving::lines(&tokens, &limits, request))
 }
 
-fn decide(policies: &[AuthorizationPolicy], client: &WorkloadIdentity, request: &RequestDescription) -> String {
+/// Decides by policies; a client outside the mesh has no identity.
+pub(super) fn decide(
+    policies: &[AuthorizationPolicy],
+    client: Option<&WorkloadIdentity>,
+    request: &RequestDescription,
+) -> String {
     let enforced: Vec<_> = policies.iter().filter(|policy| !policy.dry_run).collect();
     let hit = |policy: &&&AuthorizationPolicy| policy.rules.iter().any(|rule| fits(rule, client, request));
     if let Some(policy) = enforced.iter().filter(|policy| matches!(policy.action, PolicyAction::Custom(_))).find(hit) {
@@ -55,6 +64,7 @@ fn decide(policies: &[AuthorizationPolicy], client: &WorkloadIdentity, request: 
     }
     let allowing: Vec<_> = enforced.iter().filter(|policy| policy.action == PolicyAction::Allow).collect();
     match allowing.iter().find(|policy| hit(policy)) {
+        Some(policy) if client.is_none() => format!("allowed by {}", policy.name),
         Some(policy) => format!("allowed by {} (given mesh mTLS with the client's identity)", policy.name),
         None if allowing.is_empty() => "allowed: no ALLOW policy holds for the workload".to_owned(),
         None => {
@@ -64,7 +74,7 @@ fn decide(policies: &[AuthorizationPolicy], client: &WorkloadIdentity, request: 
     }
 }
 
-fn fits(rule: &Rule, client: &WorkloadIdentity, request: &RequestDescription) -> bool {
+fn fits(rule: &Rule, client: Option<&WorkloadIdentity>, request: &RequestDescription) -> bool {
     (rule.from.is_empty() || rule.from.iter().any(|source| source_fits(source, client)))
         && (rule.to.is_empty() || rule.to.iter().any(|operation| operation_fits(operation, request)))
         && rule.when.iter().all(|condition| condition_fits(condition, client, request))
@@ -76,13 +86,14 @@ fn values_fit(values: &Values, given: Option<&str>) -> bool {
     (values.any_of.is_empty() || values.any_of.iter().any(one)) && !values.none_of.iter().any(one)
 }
 
-fn source_fits(source: &Source, client: &WorkloadIdentity) -> bool {
-    let account = format!("{}/{}", client.namespace, client.service_account);
+fn source_fits(source: &Source, client: Option<&WorkloadIdentity>) -> bool {
+    let account = client.map(|client| format!("{}/{}", client.namespace, client.service_account));
+    let principal = client.map(WorkloadIdentity::principal);
     // No token and no address is known here: what asks for them does not match.
-    values_fit(&source.principals, Some(&client.principal()))
-        && values_fit(&source.namespaces, Some(client.namespace.as_str()))
-        && values_fit(&source.service_accounts, Some(&account))
-        && values_fit(&source.trust_domains, Some(&client.trust_domain))
+    values_fit(&source.principals, principal.as_deref())
+        && values_fit(&source.namespaces, client.map(|client| client.namespace.as_str()))
+        && values_fit(&source.service_accounts, account.as_deref())
+        && values_fit(&source.trust_domains, client.map(|client| client.trust_domain.as_str()))
         && values_fit(&source.request_principals, None)
         && source.ip_blocks.is_empty()
         && source.remote_ip_blocks.is_empty()
@@ -98,15 +109,15 @@ fn operation_fits(operation: &Operation, request: &RequestDescription) -> bool {
         && values_fit(&operation.paths, Some(&request.path))
 }
 
-fn condition_fits(condition: &Condition, client: &WorkloadIdentity, request: &RequestDescription) -> bool {
-    let principal = client.principal();
+fn condition_fits(condition: &Condition, client: Option<&WorkloadIdentity>, request: &RequestDescription) -> bool {
+    let principal = client.map(WorkloadIdentity::principal);
     let header = condition.key.strip_prefix("request.headers[").and_then(|rest| rest.strip_suffix(']'));
     let given = match (header, condition.key.as_str()) {
         (Some(name), _) => {
             request.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
         }
-        (None, "source.namespace") => Some(client.namespace.as_str()),
-        (None, "source.principal") => Some(principal.as_str()),
+        (None, "source.namespace") => client.map(|client| client.namespace.as_str()),
+        (None, "source.principal") => principal.as_deref(),
         _ => None,
     };
     values_fit(&condition.values, given)

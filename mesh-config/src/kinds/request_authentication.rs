@@ -6,10 +6,10 @@ use crate::decode::{Time, message};
 message! {
     /// Istio's `RequestAuthentication`.
     struct RequestAuthentication {
-        selector: Option<WorkloadSelector> = "selector" unapplied "tokens are not verified yet";
-        target_ref: Option<PolicyTargetReference> = "targetRef" unapplied "tokens are not verified yet";
-        target_refs: Vec<PolicyTargetReference> = "targetRefs" unapplied "tokens are not verified yet";
-        jwt_rules: Vec<JwtRule> = "jwtRules" unapplied "tokens are not verified yet";
+        selector: Option<WorkloadSelector> = "selector";
+        target_ref: Option<PolicyTargetReference> = "targetRef";
+        target_refs: Vec<PolicyTargetReference> = "targetRefs";
+        jwt_rules: Vec<JwtRule> = "jwtRules";
     }
 
     /// Istio's `JWTRule`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Check, is_header_name};
 use super::fields::{destination, weights};
+use crate::compile::claim_path;
 use crate::compile::{grpc_status, retry_on};
 use crate::finding::rules;
 use crate::kinds::virtual_service::{
@@ -145,9 +146,9 @@ fn matches(one: &HttpMatchRequest, path: &str, in_delegate: bool, check: &mut Ch
             if !is_header_name(name) && !name.starts_with("@request.auth.claims") {
                 check.error(&at, format!("Invalid value: {name:?} is not a valid header name"));
             }
-            if name.starts_with("@request.auth.claims") {
-                let message = "a match on a token's claim is accepted, and matches nothing: tokens are not verified";
-                check.warn(rules::NOT_APPLIED, &at, message, "match a header that the application sets");
+            if name.starts_with("@request.auth.claims") && claim_path(name).is_none() {
+                let remedy = "write @request.auth.claims.NAME, or @request.auth.claims[NAME][NAME] for nested claims";
+                check.error_with(&at, format!("Invalid value: {name:?} names no claim"), remedy);
             }
             string_match(text, &at, true, check);
         }

@@ -16,9 +16,6 @@ impl Kind {
         match self {
             Self::EnvoyFilter => Some("none of its patches has an effect: the proxy is not Envoy"),
             Self::WasmPlugin | Self::TrafficExtension => Some("no code is loaded: the proxy runs none"),
-            Self::RequestAuthentication => {
-                Some("tokens are not verified: bad ones are not refused, and requestPrincipals stay empty")
-            }
             Self::ProxyConfig => Some("set the proxy's own settings instead"),
             Self::WorkloadGroup => Some("no WorkloadEntry is made of it: write them"),
             _ => None,
