@@ -30,6 +30,23 @@ pub(crate) trait Decode: Sized + Default {
     fn schema() -> Schema;
 }
 
+/// Length of a path before an item or field of it was entered.
+struct Back(usize);
+
+/// Reads a field; what does not fit leaves it as it is.
+pub(crate) fn set<T: Decode>(field: &mut T, value: &Node, cursor: &mut Cursor<'_>) {
+    if let Some(value) = T::decode(value, cursor) {
+        *field = value;
+    }
+}
+
+/// Prints a field, unless it is absent.
+pub(crate) fn put<T: Decode>(object: &mut serde_json::Map<String, Json>, name: &str, field: &T) {
+    if let Some(value) = field.encode() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
 /// Where decoding is, and what was found so far.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
@@ -53,12 +70,50 @@ impl<'a> Cursor<'a> {
         result
     }
 
-    fn item<T>(&mut self, index: usize, visit: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
+    /// Goes into an item of a list, and gives what leads back.
+    fn enter_item(&mut self, index: usize) -> Back {
+        let back = Back(self.path.len());
         self.path.push_str(&format!("[{index}]"));
-        let result = visit(self);
-        self.path.truncate(length);
-        result
+        back
+    }
+
+    fn enter(&mut self, key: &str) -> Back {
+        let back = Back(self.path.len());
+        push_key(&mut self.path, key);
+        back
+    }
+
+    fn leave(&mut self, back: &Back) {
+        self.path.truncate(back.0);
+    }
+
+    /// Reads an object by its declaration: `set` is called for every field that is there. Says whether it is an object.
+    pub(crate) fn object(
+        &mut self,
+        node: &Node,
+        fields: &[FieldSchema],
+        groups: &[&[&str]],
+        set: &mut dyn FnMut(&str, &Node, &mut Cursor<'_>),
+    ) -> bool {
+        let Some(entries) = self.mapping(node) else { return false };
+        for (key, value) in entries {
+            let name = key.text().unwrap_or_default();
+            match fields.iter().find(|field| field.json == name || field.aliases.contains(&name)) {
+                None => self.unknown(name, fields),
+                Some(_) if value.is_null() => {}
+                Some(field) => {
+                    let back = self.enter(name);
+                    set(field.json, value, self);
+                    self.leave(&back);
+                }
+            }
+        }
+        let is_there = |name: &str| entries.iter().any(|(key, value)| key.text() == Some(name) && !value.is_null());
+        for field in fields.iter().filter(|field| field.required && !is_there(field.json)) {
+            self.missing(field.json);
+        }
+        groups.iter().for_each(|group| self.one_of(entries, group));
+        true
     }
 
     /// Reports a value that the schema refuses.
@@ -145,11 +200,15 @@ impl<T: Decode> Decode for Vec<T> {
             cursor.wrong_type("a list", node);
             return None;
         };
-        let decoded = items.iter().enumerate().map(|(index, item)| {
-            cursor.item(index, |cursor| if item.is_null() { Some(T::default()) } else { T::decode(item, cursor) })
-        });
-        // A broken item keeps its place, so that indices in later messages are those of the file.
-        Some(decoded.map(Option::unwrap_or_default).collect())
+        let mut decoded = Self::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let back = cursor.enter_item(index);
+            // A broken item keeps its place, so that indices in later messages are those of the file.
+            let value = if item.is_null() { None } else { T::decode(item, cursor) };
+            decoded.push(value.unwrap_or_default());
+            cursor.leave(&back);
+        }
+        Some(decoded)
     }
 
     fn encode(&self) -> Option<Json> {
@@ -169,8 +228,10 @@ impl<T: Decode> Decode for BTreeMap<String, T> {
         let mut map = Self::new();
         for (key, value) in cursor.mapping(node)? {
             let name = key.text().unwrap_or_default();
-            let item = cursor.within(name, |cursor| if value.is_null() { None } else { T::decode(value, cursor) });
+            let back = cursor.enter(name);
+            let item = if value.is_null() { None } else { T::decode(value, cursor) };
             map.insert(name.to_owned(), item.unwrap_or_default());
+            cursor.leave(&back);
         }
         Some(map)
     }

@@ -37,6 +37,7 @@ pub use documents::{Documents, SourceText};
 pub use explain::{Considered, Destination, Explanation, RequestDescription, explain};
 pub use finding::{Finding, Severity};
 pub use settings::MeshSettings;
+pub use yaml::MAX_FILE_BYTES;
 
 /// Reads the first document of a YAML text as JSON, with the limits and checks that resources are read with.
 ///

@@ -5,6 +5,7 @@
 
 mod read;
 
+pub use read::MAX_FILE_BYTES;
 pub(crate) use read::{Fault, document, parts};
 
 /// A node and where it begins; line and column count from 1.

@@ -124,7 +124,10 @@ fn what_a_limit_cannot_mean_is_refused_with_its_place() {
 
 #[test]
 fn a_limit_for_what_is_not_there_is_told() {
-    let wrong = limit("targetRefs: [{kind: VirtualService, name: reviews, sectionName: serch}],", "{requests: 1, interval: 1s}");
+    let wrong = limit(
+        "targetRefs: [{kind: VirtualService, name: reviews, sectionName: serch}],",
+        "{requests: 1, interval: 1s}",
+    );
     let findings = analyse(&documents(&[SHOP, &wrong]));
 
     let told = findings.iter().find(|finding| finding.rule == "target-not-found").expect("told");
@@ -140,7 +143,10 @@ fn a_health_check_reaches_every_cluster_of_its_ports() {
 
     let asked = cluster(&table, "outbound|9080||reviews.shop.svc.cluster.local").health_check.clone().expect("asked");
     assert_eq!(asked.kind, HealthCheckKind::Http { path: "/healthz".to_owned(), host: String::new() });
-    assert_eq!((asked.port, asked.interval, asked.timeout), (Some(8081), Duration::from_secs(5), Duration::from_secs(1)));
+    assert_eq!(
+        (asked.port, asked.interval, asked.timeout),
+        (Some(8081), Duration::from_secs(5), Duration::from_secs(1))
+    );
     assert_eq!((asked.unhealthy_threshold, asked.healthy_threshold), (3, 1));
     assert!(cluster(&table, "outbound|9081||reviews.shop.svc.cluster.local").health_check.is_none());
     assert!(errors(&check.replace("http: {path: /healthz}, ", "")).iter().any(|(path, _)| path == "spec"));
@@ -258,14 +264,21 @@ fn a_policy_that_asks_for_tokens_nobody_verifies_is_told() {
 
 #[test]
 fn an_explanation_names_tokens_and_limits_and_a_difference_too() {
-    let limit = limit("selector: {matchLabels: {app: reviews}},", "{name: all, per: [source.ip], requests: 3, interval: 2s}");
+    let limit =
+        limit("selector: {matchLabels: {app: reviews}},", "{name: all, per: [source.ip], requests: 3, interval: 2s}");
     let documents = documents(&[SHOP, TOKENS, &limit]);
     let request = RequestDescription::parse("GET http://reviews:9080/search", &[]).expect("a request");
 
     let told = explain(&documents, &request, None).to_string();
 
-    assert!(told.contains("tokens of https://a.example in header authorization, query parameter access_token"), "{told}");
-    assert!(told.contains("rate limit shop/limit/all: 3 requests in 2 s for each source.ip, bursts of 3, then 429"), "{told}");
+    assert!(
+        told.contains("tokens of https://a.example in header authorization, query parameter access_token"),
+        "{told}"
+    );
+    assert!(
+        told.contains("rate limit shop/limit/all: 3 requests in 2 s for each source.ip, bursts of 3, then 429"),
+        "{told}"
+    );
     let (before, _) = documents.update(&[], &["2.yaml"]);
     let changes = diff(&before, &documents);
     assert!(changes.iter().any(|change| change.what == "rate limit shop/limit/all"), "{changes:?}");

@@ -32,44 +32,31 @@ macro_rules! message {
                 $( $crate::decode::FieldSchema {
                     json: $json,
                     aliases: &[$($alias),*],
+                    required: $crate::decode::macros::required!($($flag $($why)?)?),
                     schema: <$ty as $crate::decode::Decode>::schema,
                     support: $crate::decode::macros::support!($($flag $($why)?)?),
                 }, )*
             ];
         }
 
+        // There are some two hundred of these: what does not depend on the types stands in functions that exist once.
         impl $crate::decode::Decode for $name {
             fn decode(node: &$crate::yaml::Node, cursor: &mut $crate::decode::Cursor<'_>) -> Option<Self> {
-                let entries = cursor.mapping(node)?;
                 #[allow(unused_mut, reason = "an object may have no fields")]
                 let mut result = Self::default();
-                for (key, value) in entries {
-                    match key.text().unwrap_or_default() {
-                        $( $json $(| $alias)* => {
-                            if !value.is_null()
-                                && let Some(value) = cursor.within(
-                                    key.text().unwrap_or_default(),
-                                    |cursor| $crate::decode::Decode::decode(value, cursor),
-                                )
-                            {
-                                result.$field = value;
-                            }
-                        } )*
-                        other => cursor.unknown(other, Self::FIELDS),
-                    }
-                }
-                $( $crate::decode::macros::required!(cursor, entries, $json, $($flag $($why)?)?); )*
-                $( cursor.one_of(entries, &[$($group),*]); )*
-                Some(result)
+                let groups: &[&[&str]] = &[$( &[$($group),*] ),*];
+                let is_object = cursor.object(node, Self::FIELDS, groups, &mut |field, value, cursor| match field {
+                    $( $json => $crate::decode::set(&mut result.$field, value, cursor), )*
+                    _ => { let _ = (value, cursor); }
+                });
+                is_object.then_some(result)
             }
 
             fn encode(&self) -> Option<serde_json::Value> {
                 #[allow(unused_mut, reason = "an object may have no fields")]
                 let mut object = serde_json::Map::new();
-                $( if let Some(value) = $crate::decode::Decode::encode(&self.$field) {
-                    object.insert($json.to_owned(), value);
-                } )*
-                Some(serde_json::Value::Object(object)).filter(|_| *self != Self::default())
+                $( $crate::decode::put(&mut object, $json, &self.$field); )*
+                (!object.is_empty()).then_some(serde_json::Value::Object(object))
             }
 
             fn schema() -> $crate::decode::Schema {
@@ -89,14 +76,14 @@ macro_rules! support {
     };
 }
 
-/// Checks that a field flagged as required is there.
+/// Whether a field must be there.
 macro_rules! required {
-    ($cursor:ident, $entries:ident, $json:literal, required) => {
-        if !$entries.iter().any(|(key, value)| key.text() == Some($json) && !value.is_null()) {
-            $cursor.missing($json);
-        }
+    (required) => {
+        true
     };
-    ($($other:tt)*) => {};
+    ($($other:tt)*) => {
+        false
+    };
 }
 
 /// Declares an enumeration of upper-case words; the first is what an absent field means.
@@ -106,7 +93,7 @@ macro_rules! choices {
         enum $name:ident { $( $variant:ident = $word:literal $(| $alias:literal)* ),* $(,)? }
     )*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
         pub(crate) enum $name { #[allow(dead_code, reason = "some words are read and mean nothing more")] #[default] Absent, $( $variant ),* }
 
         impl $crate::decode::Decode for $name {

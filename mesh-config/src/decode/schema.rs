@@ -17,6 +17,8 @@ pub(crate) struct FieldSchema {
     pub(crate) json: &'static str,
     /// Other spellings that are read.
     pub(crate) aliases: &'static [&'static str],
+    /// Whether the object is refused without it.
+    pub(crate) required: bool,
     pub(crate) schema: fn() -> Schema,
     pub(crate) support: Support,
 }

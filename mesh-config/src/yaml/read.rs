@@ -6,8 +6,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use super::{Node, Value};
 
-/// Bytes of one file. A file of 10,000 resources has about 10 MiB.
-const MAX_FILE_BYTES: usize = 32 << 20;
+/// Bytes of one file that are read. A file of 10,000 resources has about 10 MiB.
+pub const MAX_FILE_BYTES: usize = 32 << 20;
 /// Nesting of one document; the deepest field of any resource lies at 14.
 const MAX_DEPTH: usize = 64;
 /// Nodes that aliases may add to one document.
