@@ -37,7 +37,8 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
 
 /// Reads and analyses.
 fn read(paths: &[PathBuf]) -> anyhow::Result<(Documents, Vec<Finding>)> {
-    let (documents, mut findings) = Documents::parse(&mesh::sources(paths)?);
+    let (texts, mut findings) = mesh::sources(paths)?;
+    let (documents, _) = Documents::parse(&texts);
     findings.extend(analyse(&documents));
     findings.sort();
     findings.dedup();
