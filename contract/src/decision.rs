@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Milliseconds, NodeName, PodRequest, Timestamp, Watts};
+use crate::{Millicores, Milliseconds, NodeName, PodRequest, Timestamp, Watts};
 
 /// Names a decision in logs, metrics' exemplars and the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Decision {
     pub snapshot_version: Option<u64>,
     /// Identity (SHA-256) of the model artifact it was made with; `None` when there was none.
     pub model: Option<String>,
+    /// Processor time that the pod was expected to use; `None` in decisions from before it was kept.
+    #[serde(default)]
+    pub expected_millicores: Option<Millicores>,
     /// One entry a candidate, in the order they were asked about.
     pub candidates: Vec<Candidate>,
 }
@@ -53,10 +56,38 @@ pub struct Candidate {
     pub p95_ms: Option<Milliseconds>,
     /// Half-width of the 90 % interval of `added_watts`; `None` when unknown.
     pub added_watts_margin: Option<Watts>,
+    /// Processor time assumed there for pods that no measurement included yet; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assumed_millicores: Option<Millicores>,
+    /// What its cost is made of; `None` where nothing that counts is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<CostParts>,
     /// The answer to kube-scheduler. Range: 0..=the configured top (10 by default); higher is better.
     pub score: u32,
     /// Why, in words that do not change from call to call.
     pub reason: Reason,
+}
+
+/// The parts of a candidate's cost, before their weights: lower is better. Range: 0..=1 each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CostParts {
+    /// Added power (or carbon), against the other candidates.
+    pub energy: f64,
+    /// Latency, against the other candidates.
+    pub latency: f64,
+    /// Traffic that would leave the node or its zone, against the other candidates.
+    pub affinity: f64,
+    /// How near the latency comes to the pod's own objective.
+    pub slo: f64,
+    /// How near the node comes to being full.
+    pub headroom: f64,
+    /// How much slower services run there than elsewhere.
+    pub neighbours: f64,
+    /// How far the measurement has aged.
+    pub doubt: f64,
+    /// The weighted sum. Range: 0 and above.
+    pub cost: f64,
 }
 
 /// Why a candidate got its score.

@@ -22,7 +22,7 @@ mod snapshot;
 mod units;
 mod window;
 
-pub use decision::{Candidate, Decision, DecisionId, Reason};
+pub use decision::{Candidate, CostParts, Decision, DecisionId, Reason};
 pub use endpoint::{Endpoint, EndpointAddress, Health, Locality};
 pub use identity::{ProxyMode, WorkloadIdentity};
 pub use names::{ClusterName, Namespace, NodeName, PodKey, ServiceName, WorkloadName};

@@ -38,5 +38,5 @@ pub use artifact::Artifact;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use evaluate::{Evaluation, evaluate};
-pub use predict::{Interval, NodePrediction, Predictions, Predictor};
+pub use predict::{Interval, NodePrediction, Predictions, Predictor, ServiceTime};
 pub use train::{COVERAGE, Progress, TrainOptions, Trained, no_leak, train};

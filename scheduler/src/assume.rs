@@ -5,10 +5,12 @@
 //! pod is gone, or after a time, whichever is first.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use wattle_contract::{Millicores, NodeName, PodKey, Timestamp};
+use wattle_contract::{Bytes, Millicores, NodeName, PodKey, Timestamp};
 
+use crate::names::Names;
 use crate::view::View;
 
 /// The overlay of assumed pods.
@@ -16,6 +18,9 @@ use crate::view::View;
 pub struct Assumed {
     pods: HashMap<PodKey, AssumedPod>,
     nodes: HashMap<NodeName, Load>,
+    /// The same by number, for the names below.
+    by_number: Vec<Load>,
+    names: Arc<Names>,
 }
 
 /// One pod that is assumed to be on a node.
@@ -27,19 +32,63 @@ pub struct AssumedPod {
     pub uid: String,
     /// What it is expected to use.
     pub cpu: Millicores,
+    /// Memory that it asked for; 0 when unknown.
+    pub memory: Bytes,
     /// When it was put there.
     pub bound: Timestamp,
     /// Since when it can use anything there; `None` while its containers wait to start.
     pub running_since: Option<Timestamp>,
 }
 
-#[derive(Debug, Default)]
-struct Load {
-    pods: usize,
-    cpu: Millicores,
+/// What is assumed on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Pods.
+    pub pods: usize,
+    /// Their processor use.
+    pub cpu: Millicores,
+    /// Their memory.
+    pub memory: Bytes,
+}
+
+impl Load {
+    fn add(&mut self, pod: &AssumedPod) {
+        self.pods += 1;
+        self.cpu += pod.cpu;
+        self.memory.0 = self.memory.0.saturating_add(pod.memory.0);
+    }
+
+    fn remove(&mut self, pod: &AssumedPod) {
+        self.pods = self.pods.saturating_sub(1);
+        // Of no pods nothing is left, not the rest of a sum that was rounded.
+        self.cpu = if self.pods == 0 { Millicores::ZERO } else { (self.cpu - pod.cpu).max(Millicores::ZERO) };
+        self.memory.0 = self.memory.0.saturating_sub(pod.memory.0);
+    }
 }
 
 impl Assumed {
+    /// Numbers nodes as a view does: [`load`](Self::load) is then a look-up by number.
+    pub fn number(&mut self, names: &Arc<Names>) {
+        if Arc::ptr_eq(names, &self.names) {
+            return;
+        }
+        self.names = Arc::clone(names);
+        let of = |name: &NodeName| self.nodes.get(name).copied().unwrap_or_default();
+        self.by_number = names.all().iter().map(of).collect();
+    }
+
+    /// Gives what is assumed on a node of a view.
+    #[must_use]
+    pub fn load(&self, view: &View, number: usize) -> Load {
+        if self.nodes.is_empty() {
+            return Load::default();
+        }
+        if Arc::ptr_eq(&view.names, &self.names) {
+            return self.by_number.get(number).copied().unwrap_or_default();
+        }
+        view.names.name(number).and_then(|name| self.nodes.get(name)).copied().unwrap_or_default()
+    }
+
     /// Gives the processor use that is assumed on a node.
     #[must_use]
     pub fn on(&self, node: &NodeName) -> Millicores {
@@ -72,18 +121,21 @@ impl Assumed {
             return;
         }
         self.remove(&pod);
-        let load = self.nodes.entry(assumed.node.clone()).or_default();
-        load.pods += 1;
-        load.cpu += assumed.cpu;
+        self.nodes.entry(assumed.node.clone()).or_default().add(&assumed);
+        if let Some(load) = self.names.find(assumed.node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
+            load.add(&assumed);
+        }
         self.pods.insert(pod, assumed);
     }
 
     /// Removes a pod that is gone.
     pub fn remove(&mut self, pod: &PodKey) {
         let Some(old) = self.pods.remove(pod) else { return };
+        if let Some(load) = self.names.find(old.node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
+            load.remove(&old);
+        }
         let Some(load) = self.nodes.get_mut(&old.node) else { return };
-        load.pods -= 1;
-        load.cpu = load.cpu - old.cpu;
+        load.remove(&old);
         if load.pods == 0 {
             self.nodes.remove(&old.node);
         }
@@ -104,13 +156,14 @@ impl Assumed {
 /// Tells whether a node's newest measurement began after a pod came to it.
 #[must_use]
 pub fn is_included(view: &View, node: &NodeName, since: Timestamp) -> bool {
-    view.nodes.get(node).is_some_and(|measured| measured.start >= since)
+    view.node(node).is_some_and(|node| node.measured.start >= since)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::Measured;
+    use crate::memory::Measured;
+    use crate::view::Node;
 
     fn pod(node: &str, cpu: f64, since: i64) -> AssumedPod {
         let cpu = Millicores::new(cpu).expect("finite");
@@ -118,21 +171,27 @@ mod tests {
             node: node.into(),
             uid: "u".to_owned(),
             cpu,
+            memory: Bytes(0),
             bound: Timestamp(since),
             running_since: Some(Timestamp(since)),
         }
     }
 
     fn measured(node: &str, start: i64) -> View {
-        let span = Measured { start: Timestamp(start), end: Timestamp(start + 15_000) };
-        View { nodes: HashMap::from([(node.into(), span)]), ..View::default() }
+        let measured = Measured { start: Timestamp(start), end: Timestamp(start + 15_000), deviation: 0.0 };
+        let names = Arc::new(Names::new([NodeName::from(node)]));
+        View { names, nodes: vec![Node::new(measured, None)], ..View::default() }
     }
 
     #[test]
     fn a_pod_is_assumed_until_a_window_that_began_after_it() {
         let mut assumed = Assumed::default();
+        let view = measured("n", 0);
         assumed.add(PodKey::new("a", "1"), pod("n", 100.0, 1_000));
+        assumed.number(&view.names);
         assumed.add(PodKey::new("a", "2"), pod("n", 50.0, 20_000));
+        assert_eq!(assumed.load(&view, 0).cpu.get(), 150.0);
+        assert_eq!(assumed.load(&measured("n", 0), 0), assumed.load(&view, 0));
 
         assumed.reconcile(&measured("n", 0), Timestamp(16_000), Duration::from_secs(300));
         assert_eq!(assumed.on(&"n".into()).get(), 150.0);

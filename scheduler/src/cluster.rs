@@ -14,9 +14,16 @@ use crate::pod::{Rounded, parse_quantity};
 #[derive(Debug, Default)]
 pub struct Cluster {
     nodes: HashMap<NodeName, ClusterNode>,
-    pods: HashMap<PodKey, NodeName>,
+    pods: HashMap<PodKey, Placed>,
     listed_nodes: HashSet<NodeName>,
     listed_pods: HashSet<PodKey>,
+}
+
+/// Where a pod is.
+#[derive(Debug)]
+struct Placed {
+    node: NodeName,
+    is_daemon: bool,
 }
 
 /// A node as Kubernetes knows it.
@@ -64,6 +71,11 @@ impl Cluster {
         self.pods.len()
     }
 
+    /// Walks the nodes of all pods but those of daemon sets, which are on every node: once for each pod.
+    pub fn count_pods(&self, mut count: impl FnMut(&NodeName)) {
+        self.pods.values().filter(|placed| !placed.is_daemon).for_each(|placed| count(&placed.node));
+    }
+
     /// Takes a node that is new or changed.
     pub fn apply_node(&mut self, node: &Node) {
         let Some(name) = node.metadata.name.as_deref() else { return };
@@ -98,7 +110,9 @@ impl Cluster {
             bound.node = known.clone();
         }
         self.listed_pods.insert(bound.pod.clone());
-        self.pods.insert(bound.pod.clone(), bound.node.clone());
+        let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
+        let is_daemon = owners.iter().any(|owner| owner.kind == "DaemonSet");
+        self.pods.insert(bound.pod.clone(), Placed { node: bound.node.clone(), is_daemon });
         Some(bound)
     }
 

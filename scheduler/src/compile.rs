@@ -6,14 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{ClusterSnapshot, NodeName};
+use wattle_contract::ClusterSnapshot;
 use wattle_model::Predictor;
 
 use crate::drift::Drift;
 use crate::extender::Shared;
-use crate::filter::CapGroups;
-use crate::score::Affinity;
-use crate::view::{Compiled, Memory, View};
+use crate::memory::Memory;
+use crate::view::{Compiled, Seen, View};
 
 type Snapshots = watch::Receiver<Option<Arc<ClusterSnapshot>>>;
 type Models = watch::Receiver<Option<Arc<Predictor>>>;
@@ -68,24 +67,22 @@ async fn compile(
     let known = Arc::clone(shared);
     let compiled = tokio::task::spawn_blocking(move || {
         let (mut completed, nodes) = kept.memory.complete(&snapshot, keep);
-        let caps = {
-            let cluster = known.cluster.read();
-            cluster.complete(&mut completed);
-            let label = |node: &NodeName, label: &str| cluster.node(node)?.labels.get(label).cloned();
-            CapGroups::new(&known.config.power_caps, &completed.window.nodes, label)
-        };
+        known.cluster.read().complete(&mut completed);
         let model = model.map(|model| {
             let alarms = kept.drift.observe(&model, &snapshot.window, &known.metrics);
             Compiled { id: model.id().to_owned(), predictions: Box::new(model.compile_after(&completed, alarms)) }
         });
-        let view = View {
-            snapshot_version: Some(snapshot.version),
-            measured_until: Some(snapshot.window.end),
+        let carbon = known.carbon.load_full();
+        let seen = Seen {
+            snapshot: &completed,
+            measured: &nodes,
             model,
-            nodes,
-            affinity: Affinity::from_window(&completed.window),
-            caps,
+            cluster: &known.cluster.read(),
+            power_caps: &known.config.power_caps,
+            carbon: carbon.as_deref(),
+            now: known.config.clock.now(),
         };
+        let view = View::new(seen, &known.view.load().names);
         (view, kept)
     });
     match compiled.await {
@@ -107,6 +104,7 @@ impl Shared {
         let now = self.config.clock.now();
         let view = self.view.load();
         let mut assumed = self.assumed.write();
+        assumed.number(&view.names);
         assumed.reconcile(&view, now, self.config.assumed_ttl);
         self.metrics.assumed_pods.set(i64::try_from(assumed.len()).unwrap_or(i64::MAX));
         let age = view.measured_until.map_or(-1.0, |until| now.since(until).as_secs_f64());

@@ -27,6 +27,12 @@ pub struct Config {
     pub weight_slo: f64,
     /// Weight of crowding beyond 80 % utilisation. Range: 0..=100. Default: 0.5.
     pub weight_headroom: f64,
+    /// Weight of neighbours that run slower than elsewhere. Range: 0..=100. Default: 0.25.
+    pub weight_neighbours: f64,
+    /// Whether nodes without pods are switched off: the first pod on one then also costs its idle power. Default: no.
+    pub empty_nodes_off: bool,
+    /// Where carbon intensities come from. Default: nowhere.
+    pub carbon: Option<CarbonSource>,
     /// Limits on the power of groups of nodes. Default: none.
     pub power_caps: Vec<PowerCap>,
     /// Age from which measurements are no longer used. Default: 2 minutes.
@@ -41,8 +47,12 @@ pub struct Config {
     pub max_body_bytes: usize,
     /// Candidates kept in memory over all decisions, for explanations. Default: 100,000 (about 10 MB).
     pub kept_candidates: usize,
-    /// Best candidates of a decision that are handed on to be recorded. Default: 1,000.
+    /// Candidates of a decision that are handed on to be recorded: the best by score, by power and by latency. Default: 120.
     pub recorded_candidates: usize,
+    /// Events on placed pods, a minute at most; `None` writes none. Default: 300. Needs a connection to Kubernetes.
+    pub events_per_minute: Option<u32>,
+    /// Greatest ratio of the weights that two nodes' endpoints of a service may get; `None` makes no weights. Default: none.
+    pub steer_ratio: Option<f64>,
     /// Whether the bind verb is answered; needs a connection to Kubernetes. Default: no.
     pub bind: bool,
     /// Certificate for HTTPS; plain HTTP without.
@@ -65,6 +75,9 @@ impl Default for Config {
             weight_affinity: weights.affinity,
             weight_slo: weights.slo,
             weight_headroom: weights.headroom,
+            weight_neighbours: weights.neighbours,
+            empty_nodes_off: false,
+            carbon: None,
             power_caps: Vec::new(),
             stale_after: Duration::from_secs(120),
             deadline: Duration::from_millis(500),
@@ -72,7 +85,9 @@ impl Default for Config {
             default_pod_cpu: Millicores::new(100.0).unwrap_or(Millicores::ZERO),
             max_body_bytes: 100 << 20,
             kept_candidates: 100_000,
-            recorded_candidates: 1_000,
+            recorded_candidates: 120,
+            events_per_minute: Some(300),
+            steer_ratio: None,
             bind: false,
             tls: None,
             cluster_domain: "cluster.local".to_owned(),
@@ -80,6 +95,17 @@ impl Default for Config {
             clock: Clock::system(),
         }
     }
+}
+
+/// Where carbon intensities come from, and what a zone is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarbonSource {
+    /// A file, or an `http://` address.
+    pub from: String,
+    /// The node label whose values are the zones; empty means `topology.kubernetes.io/zone`.
+    pub label: String,
+    /// Time between two readings.
+    pub every: Duration,
 }
 
 /// Files for HTTPS, all PEM.
@@ -109,6 +135,7 @@ impl Config {
             ("weight_affinity", self.weight_affinity),
             ("weight_slo", self.weight_slo),
             ("weight_headroom", self.weight_headroom),
+            ("weight_neighbours", self.weight_neighbours),
         ] {
             if !(0.0..=100.0).contains(&weight) {
                 return refuse(key, weight.to_string(), "0..=100");
@@ -127,6 +154,9 @@ impl Config {
                 return refuse(key, "0".to_owned(), "above 0");
             }
         }
+        if let Some(ratio) = self.steer_ratio.filter(|ratio| !(1.0..=100.0).contains(ratio)) {
+            return refuse("steer_ratio", ratio.to_string(), "1..=100");
+        }
         Ok(())
     }
 
@@ -141,9 +171,11 @@ impl Config {
                 affinity: self.weight_affinity,
                 slo: self.weight_slo,
                 headroom: self.weight_headroom,
+                neighbours: self.weight_neighbours,
             },
             stale_after: self.stale_after,
             default_pod_cpu: self.default_pod_cpu,
+            empty_nodes_off: self.empty_nodes_off,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The decision for one pod: pure, synchronous, the same for the same input.
 //!
 //! ```text
-//! candidates ─► estimate (view + assumed pods) ─► cost (score) ─► normalize ─► Candidate, with the reason
+//! candidates ─► estimate (view + assumed pods) ─► cost (score) ─► normalize ─► Scored, with the reason
 //! ```
+//!
+//! Candidates are numbers of the view; nothing is allocated for a single one. A [`Decision`](wattle_contract::Decision)
+//! with names is made of it later, where somebody asks for one.
 
 use std::time::Duration;
 
-use wattle_contract::{Candidate, Millicores, NodeName, PodRequest, Reason, Timestamp, Watts};
+use wattle_contract::{Candidate, CostParts, Millicores, Milliseconds, NodeName, PodRequest, Reason, Timestamp, Watts};
 
-use crate::assume::Assumed;
+use crate::assume::{Assumed, Load};
 use crate::normalize::{Standing, normalize};
-use crate::predict::{Interval, NodeModel};
-use crate::score::{Estimate, Weights, costs};
-use crate::view::View;
+use crate::predict::{Interval, NodeModel, ServicePart};
+use crate::score::{Cost, Estimate, Weights, costs};
+use crate::view::{Node, View};
 
 /// The settings that a decision obeys.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +28,8 @@ pub struct Policy {
     pub stale_after: Duration,
     /// Use of a pod of which nothing is known.
     pub default_pod_cpu: Millicores,
+    /// Whether nodes without pods are switched off: the first pod on one then also costs its idle power.
+    pub empty_nodes_off: bool,
 }
 
 /// The time for an answer ran out before the decision was made.
@@ -34,7 +39,59 @@ pub struct OutOfTime;
 /// Candidates between two looks at the clock.
 const CLOCK_EVERY: usize = 256;
 
-/// Scores every candidate, in the order given.
+/// What was decided about one candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// Power that the pod would add.
+    pub added_watts: Option<Interval<Watts>>,
+    /// Latency of the pod's service there.
+    pub p95: Option<Milliseconds>,
+    /// Use assumed there for pods that no measurement includes.
+    pub assumed: Millicores,
+    /// What its cost is made of.
+    pub parts: Option<CostParts>,
+    /// The answer to kube-scheduler.
+    pub score: u32,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Scores every candidate, in the order given. Candidates are numbers of the view; others are unknown.
+///
+/// # Errors
+/// `is_late` said so before the end.
+pub fn weigh(
+    view: &View,
+    assumed: &Assumed,
+    policy: &Policy,
+    pod: &PodRequest,
+    candidates: &[u32],
+    now: Timestamp,
+    is_late: &dyn Fn() -> bool,
+) -> Result<Vec<Scored>, OutOfTime> {
+    let cpu = pod_cpu(view, policy, pod);
+    let part = |service| view.model.as_ref().map(|model| model.predictions.service(service)).unwrap_or_default();
+    let shares = view.affinity.local_shares(pod.service.as_ref());
+    let asked = Asked { view, policy, pod, cpu, now, service: part(pod.service.as_ref()), typical: part(None) };
+    let mut known = Vec::with_capacity(candidates.len());
+    for (i, number) in candidates.iter().enumerate() {
+        if i % CLOCK_EVERY == CLOCK_EVERY - 1 && is_late() {
+            return Err(OutOfTime);
+        }
+        let number = *number as usize;
+        let load = assumed.load(view, number);
+        let local_traffic = shares.as_ref().map(|shares| shares.get(number).copied().unwrap_or(0.0));
+        let (estimate, reason) = match asked.estimate(number, load) {
+            Ok(estimate) if estimate.utilisation.is_some_and(|share| share > 1.0) => (estimate, Reason::Overload),
+            Ok(estimate) => (Estimate { local_traffic, ..estimate }, asked.predicted(number)),
+            Err(reason) => (Estimate::default(), reason),
+        };
+        known.push(Known { estimate, reason, assumed: load.cpu });
+    }
+    Ok(scored(&known, policy, pod))
+}
+
+/// Scores candidates by name: [`weigh`], for those who have names and want them back.
 ///
 /// # Errors
 /// `is_late` said so before the end.
@@ -47,29 +104,27 @@ pub fn decide(
     now: Timestamp,
     is_late: &dyn Fn() -> bool,
 ) -> Result<Vec<Candidate>, OutOfTime> {
-    let asked = Asked { view, assumed, policy, pod, cpu: pod_cpu(view, policy, pod), now };
-    let shares = view.affinity.local_shares(pod.service.as_ref());
-    let mut known = Vec::with_capacity(nodes.len());
-    for (i, name) in nodes.iter().enumerate() {
-        if i % CLOCK_EVERY == CLOCK_EVERY - 1 && is_late() {
-            return Err(OutOfTime);
-        }
-        let node = view.intern(name);
-        let local_traffic = shares.as_ref().map(|shares| shares.get(&node).copied().unwrap_or(0.0));
-        let (estimate, reason) = match asked.estimate(&node) {
-            Ok(estimate) if estimate.utilisation.is_some_and(|share| share > 1.0) => (estimate, Reason::Overload),
-            Ok(estimate) => (Estimate { local_traffic, ..estimate }, asked.predicted(&node)),
-            Err(reason) => (Estimate::default(), reason),
-        };
-        known.push(Known { node, estimate, reason });
-    }
-    Ok(scored(known, policy, pod))
+    let number = |name: &&str| view.names.find(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(u32::MAX);
+    let numbers: Vec<u32> = nodes.iter().map(number).collect();
+    let scored = weigh(view, assumed, policy, pod, &numbers, now, is_late)?;
+    Ok(scored.iter().zip(nodes).map(|(scored, name)| scored.candidate(NodeName::from(*name))).collect())
 }
 
-/// Gives the answer when there was no time for one: the same neutral score for every candidate.
-#[must_use]
-pub fn neutral_scores<'a>(nodes: &[&'a str], policy: &Policy) -> Vec<(&'a str, u32)> {
-    nodes.iter().map(|node| (*node, crate::normalize::neutral(policy.top_score))).collect()
+impl Scored {
+    /// Puts it down under a name.
+    #[must_use]
+    pub fn candidate(&self, node: NodeName) -> Candidate {
+        Candidate {
+            node,
+            added_watts: self.added_watts.map(|watts| watts.mid),
+            p95_ms: self.p95,
+            added_watts_margin: self.added_watts.map(|watts| (watts.high - watts.low) / 2.0),
+            assumed_millicores: Some(self.assumed).filter(|assumed| *assumed > Millicores::ZERO),
+            parts: self.parts,
+            score: self.score,
+            reason: self.reason,
+        }
+    }
 }
 
 /// Gives the processor time that a pod is expected to use: as the model measured it, else its request, else the default.
@@ -85,45 +140,72 @@ pub fn pod_cpu(view: &View, policy: &Policy, pod: &PodRequest) -> Millicores {
 /// What does not change from candidate to candidate.
 struct Asked<'a> {
     view: &'a View,
-    assumed: &'a Assumed,
     policy: &'a Policy,
     pod: &'a PodRequest,
     cpu: Millicores,
     now: Timestamp,
+    service: ServicePart,
+    typical: ServicePart,
 }
 
 impl Asked<'_> {
     /// Says by which layers of the model a node that has an estimate is predicted.
-    fn predicted(&self, node: &NodeName) -> Reason {
-        let predictions = self.view.model.as_ref().and_then(|model| model.predictions.node(node));
-        if predictions.is_some_and(NodeModel::has_drifted) { Reason::Drifted } else { Reason::Predicted }
+    fn predicted(&self, number: usize) -> Reason {
+        let model = self.view.nodes.get(number).and_then(|node| node.model.as_deref());
+        if model.is_some_and(NodeModel::has_drifted) { Reason::Drifted } else { Reason::Predicted }
     }
 
-    fn estimate(&self, node: &NodeName) -> Result<Estimate, Reason> {
+    fn estimate(&self, number: usize, load: Load) -> Result<Estimate, Reason> {
         if self.view.snapshot_version.is_none() {
             return Err(Reason::NoSnapshot);
         }
-        let model = self.view.model.as_ref().ok_or(Reason::NoModel)?;
-        let measured = self.view.nodes.get(node).ok_or(Reason::NoMeasurement)?;
-        let age = self.now.since(measured.end);
+        if self.view.model.is_none() {
+            return Err(Reason::NoModel);
+        }
+        let node = self.view.nodes.get(number).ok_or(Reason::NoMeasurement)?;
+        let age = self.now.since(node.measured.end);
         let doubt = doubt(age, self.policy.stale_after).ok_or(Reason::StaleMeasurement)?;
-        let predictions = model.predictions.node(node).ok_or(Reason::NoMeasurement)?;
-        let before = self.assumed.on(node);
-        let after = before + self.cpu;
-        let p95 = predictions.p95(self.pod.service.as_ref(), after);
+        let model = node.model.as_deref().ok_or(Reason::NoMeasurement)?;
+        let after = load.cpu + self.cpu;
+        let p95 = model.p95(self.service, after);
         Ok(Estimate {
-            added_watts: added_watts(predictions, before, after),
+            added_watts: self.added_watts(node, model, load, after),
             p95,
-            typical_p95: if p95.is_none() { predictions.p95(None, after) } else { None },
-            utilisation: predictions.utilisation(after),
+            typical_p95: if p95.is_none() { model.p95(self.typical, after) } else { None },
+            utilisation: model.utilisation(after),
+            deviation: node.measured.deviation,
+            memory: self.memory(node, load),
             local_traffic: None,
+            slowdown: node.slowdown,
+            carbon: node.carbon,
             doubt,
         })
+    }
+
+    /// Gives what the pod adds: with the idle power where it would wake an empty node up.
+    fn added_watts(
+        &self,
+        node: &Node,
+        model: &dyn NodeModel,
+        load: Load,
+        after: Millicores,
+    ) -> Option<Interval<Watts>> {
+        if self.policy.empty_nodes_off && node.is_empty && load.pods == 0 {
+            return model.watts(after);
+        }
+        step(model, load.cpu, after)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes of memory")]
+    fn memory(&self, node: &Node, load: Load) -> Option<f64> {
+        let (used, capacity) = node.memory?;
+        let own = self.pod.memory_request_bytes.map_or(0.0, |bytes| bytes.0 as f64);
+        Some((used + load.memory.0 as f64 + own) / capacity)
     }
 }
 
 /// Gives what the step from `before` to `after` adds: the ends of the interval move together.
-fn added_watts(node: &dyn NodeModel, before: Millicores, after: Millicores) -> Option<Interval<Watts>> {
+fn step(node: &dyn NodeModel, before: Millicores, after: Millicores) -> Option<Interval<Watts>> {
     let with = node.added_watts(after)?;
     if before == Millicores::ZERO {
         return Some(with);
@@ -146,36 +228,41 @@ fn doubt(age: Duration, stale_after: Duration) -> Option<f64> {
 
 /// One candidate before it is compared with the others.
 pub(crate) struct Known {
-    pub(crate) node: NodeName,
     pub(crate) estimate: Estimate,
     pub(crate) reason: Reason,
+    pub(crate) assumed: Millicores,
 }
 
 /// Compares candidates and turns what is known of them into scores.
-pub(crate) fn scored(known: Vec<Known>, policy: &Policy, pod: &PodRequest) -> Vec<Candidate> {
+pub(crate) fn scored(known: &[Known], policy: &Policy, pod: &PodRequest) -> Vec<Scored> {
     let weights = policy.weights.for_pod(pod);
-    let usable: Vec<Estimate> =
-        known.iter().filter(|known| known.reason.is_predicted()).map(|known| known.estimate).collect();
-    let mut costs = costs(&usable, &weights, pod.slo_p95_ms).into_iter();
-    let standings: Vec<Standing> = known
-        .iter()
-        .map(|known| match known.reason {
-            reason if reason.is_predicted() => costs.next().flatten().map_or(Standing::Unknown, Standing::Known),
-            Reason::Overload => Standing::Overloaded,
-            _ => Standing::Unknown,
-        })
-        .collect();
-    let scores = normalize(&standings, policy.top_score);
-    let candidate = |((known, standing), score): ((Known, Standing), u32)| Candidate {
-        node: known.node,
-        added_watts: known.estimate.added_watts.map(|watts| watts.mid),
-        p95_ms: known.estimate.p95.map(|p95| p95.mid),
-        added_watts_margin: known.estimate.added_watts.map(|watts| (watts.high - watts.low) / 2.0),
-        score,
-        reason: match (known.reason, standing) {
-            (reason, Standing::Unknown) if reason.is_predicted() => Reason::NoMeasurement,
-            (reason, _) => reason,
-        },
+    let predicted = known.iter().filter(|known| known.reason.is_predicted());
+    let usable: Vec<Estimate> = predicted.map(|known| known.estimate).collect();
+    let costs = costs(&usable, &weights, pod.slo_p95_ms);
+    let mut next = costs.iter();
+    let standing = |known: &Known| match known.reason {
+        reason if reason.is_predicted() => {
+            next.next().and_then(|parts| Cost::new(parts.as_ref()?.cost)).map_or(Standing::Unknown, Standing::Known)
+        }
+        Reason::Overload => Standing::Overloaded,
+        _ => Standing::Unknown,
     };
-    known.into_iter().zip(standings).zip(scores).map(candidate).collect()
+    let standings: Vec<Standing> = known.iter().map(standing).collect();
+    let scores = normalize(&standings, policy.top_score);
+    let mut next = costs.into_iter();
+    let one = |((known, standing), score): ((&Known, &Standing), u32)| {
+        let parts = if known.reason.is_predicted() { next.next().flatten() } else { None };
+        Scored {
+            added_watts: known.estimate.added_watts,
+            p95: known.estimate.p95.map(|p95| p95.mid),
+            assumed: known.assumed,
+            parts,
+            score,
+            reason: match (known.reason, standing) {
+                (reason, Standing::Unknown) if reason.is_predicted() => Reason::NoMeasurement,
+                (reason, _) => reason,
+            },
+        }
+    };
+    known.iter().zip(&standings).zip(scores).map(one).collect()
 }

@@ -69,6 +69,8 @@ mod tests {
             added_watts: Watts::new(watts),
             p95_ms: Milliseconds::new(p95),
             added_watts_margin: Watts::new(0.5),
+            assumed_millicores: None,
+            parts: None,
             score,
             reason,
         };
@@ -95,6 +97,7 @@ mod tests {
             },
             snapshot_version: Some(3),
             model: None,
+            expected_millicores: None,
             candidates: vec![
                 candidate("n1", 12.25, 8.0, 0, Reason::Predicted),
                 unknown,

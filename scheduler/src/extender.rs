@@ -7,13 +7,14 @@ mod bind;
 mod body;
 mod call;
 mod explain;
+mod patient;
 mod serve;
 mod verbs;
 
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::routing::{get, post};
 use parking_lot::RwLock;
@@ -22,6 +23,7 @@ use wattle_contract::{NodeName, PodKey};
 pub(crate) use serve::serve;
 
 use crate::assume::{Assumed, AssumedPod, is_included};
+use crate::carbon::Carbon;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::decide::pod_cpu;
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) view: ArcSwap<View>,
     pub(crate) assumed: RwLock<Assumed>,
     pub(crate) cluster: RwLock<Cluster>,
+    pub(crate) carbon: ArcSwapOption<Carbon>,
     pub(crate) record: Record,
     pub(crate) metrics: Metrics,
     pub(crate) kube: Option<kube::Client>,
@@ -55,10 +58,18 @@ impl Shared {
             return;
         }
         let policy = self.config.policy();
-        let request = self.record.request(pod);
-        let cpu = request.map_or(policy.default_pod_cpu, |request| pod_cpu(&view, &policy, &request));
-        let assumed =
-            AssumedPod { node: node.clone(), uid: uid.to_owned(), cpu, bound: since, running_since: Some(since) };
+        let made = self.record.newest(pod);
+        let request = made.as_ref().map(|made| &made.pod);
+        let cpu = request.map_or(policy.default_pod_cpu, |request| pod_cpu(&view, &policy, request));
+        let memory = request.and_then(|request| request.memory_request_bytes).unwrap_or_default();
+        let assumed = AssumedPod {
+            node: node.clone(),
+            uid: uid.to_owned(),
+            cpu,
+            memory,
+            bound: since,
+            running_since: Some(since),
+        };
         self.assumed.write().add(pod.clone(), assumed);
     }
 }

@@ -4,20 +4,17 @@
 //! power its group draws, with the pods assumed there and with this pod on that node, would exceed the cap. What is
 //! unknown refuses nobody: the extender never blocks scheduling because of its own trouble.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use wattle_contract::{Millicores, NodeName, NodeWindow, PodRequest, Timestamp, Watts};
 
 use crate::assume::Assumed;
 use crate::decide::{Policy, pod_cpu};
-use crate::view::View;
+use crate::view::{HOSTNAME, Node, View};
 
 /// The reason given to kube-scheduler: one constant text, so that it can be counted over nodes.
 pub const OVER_CAP: &str = "the power cap would be exceeded";
-
-/// The label that every node has: its own name.
-const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// A limit on the power of all nodes that share a label's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +31,8 @@ pub struct PowerCap {
 #[derive(Debug, Default)]
 pub struct CapGroups {
     groups: Vec<Group>,
-    of_node: HashMap<NodeName, Vec<usize>>,
+    /// The groups of each node, by number.
+    of_node: Vec<Vec<usize>>,
 }
 
 #[derive(Debug)]
@@ -45,14 +43,24 @@ struct Group {
 
 impl CapGroups {
     /// Sorts measured nodes into the groups of the caps; `label` gives the value of a node's label.
+    ///
+    /// A node without a meter draws what is predicted of it.
     #[must_use]
-    pub fn new(caps: &[PowerCap], nodes: &[NodeWindow], label: impl Fn(&NodeName, &str) -> Option<Arc<str>>) -> Self {
-        let mut sorted = Self::default();
+    pub fn new(
+        caps: &[PowerCap],
+        windows: &[NodeWindow],
+        nodes: &[Node],
+        label: impl Fn(&NodeName, &str) -> Option<Arc<str>>,
+    ) -> Self {
+        if caps.is_empty() {
+            return Self::default();
+        }
+        let mut sorted = Self { groups: Vec::new(), of_node: vec![Vec::new(); windows.len()] };
         for cap in caps {
             let mut by_value: HashMap<Arc<str>, usize> = HashMap::new();
-            for node in nodes {
-                let own_name = || (cap.label == HOSTNAME).then(|| node.node.as_str().into());
-                let Some(value) = label(&node.node, &cap.label).or_else(own_name) else { continue };
+            for (number, window) in windows.iter().enumerate() {
+                let own_name = || (cap.label == HOSTNAME).then(|| window.node.as_str().into());
+                let Some(value) = label(&window.node, &cap.label).or_else(own_name) else { continue };
                 if cap.value.as_deref().is_some_and(|only| only != value.as_ref()) {
                     continue;
                 }
@@ -60,8 +68,9 @@ impl CapGroups {
                     sorted.groups.push(Group { cap: cap.watts, drawn: Watts::ZERO });
                     sorted.groups.len() - 1
                 });
-                sorted.groups[group].drawn += node.power_watts.unwrap_or(Watts::ZERO);
-                sorted.of_node.entry(node.node.clone()).or_default().push(group);
+                let predicted = || Some(nodes.get(number)?.model.as_ref()?.watts(Millicores::ZERO)?.mid);
+                sorted.groups[group].drawn += window.power_watts.or_else(predicted).unwrap_or(Watts::ZERO);
+                sorted.of_node[number].push(group);
             }
         }
         sorted
@@ -74,36 +83,38 @@ impl CapGroups {
     }
 }
 
-/// Gives the candidates to refuse, each with the reason.
+/// Tells of each candidate, by number, whether it is refused; empty when nobody is.
 #[must_use]
-pub fn refused<'a>(
+pub fn refused(
     view: &View,
     assumed: &Assumed,
     policy: &Policy,
     pod: &PodRequest,
-    nodes: &[&'a str],
+    candidates: &[u32],
     now: Timestamp,
-) -> BTreeMap<&'a str, &'static str> {
-    let Some(model) = view.model.as_ref().filter(|_| !view.caps.is_empty()) else { return BTreeMap::new() };
+) -> Vec<bool> {
+    if view.caps.is_empty() || view.model.is_none() {
+        return Vec::new();
+    }
     let own = pod_cpu(view, policy, pod);
-    let added = |node: &NodeName, before: Millicores, more: Millicores| {
-        let node = model.predictions.node(node)?;
-        Some(node.added_watts(before + more)?.mid - node.added_watts(before)?.mid)
+    let added = |node: &Node, before: Millicores, more: Millicores| {
+        let model = node.model.as_ref()?;
+        Some(model.added_watts(before + more)?.mid - model.added_watts(before)?.mid)
     };
     let mut drawn: Vec<Watts> = view.caps.groups.iter().map(|group| group.drawn).collect();
-    for (node, cpu) in assumed.loads() {
-        let Some(groups) = view.caps.of_node.get(node) else { continue };
-        let Some(watts) = added(node, Millicores::ZERO, cpu) else { continue };
-        groups.iter().for_each(|group| drawn[*group] += watts);
+    for (name, cpu) in assumed.loads() {
+        let Some(number) = view.names.find(name.as_str()) else { continue };
+        let Some(watts) = added(&view.nodes[number], Millicores::ZERO, cpu) else { continue };
+        view.caps.of_node[number].iter().for_each(|group| drawn[*group] += watts);
     }
-    let is_over = |name: &str| {
-        let (node, measured) = view.nodes.get_key_value(name)?;
-        if now.since(measured.end) > policy.stale_after {
+    let is_over = |number: usize| {
+        let node = view.nodes.get(number)?;
+        if now.since(node.measured.end) > policy.stale_after {
             return None;
         }
-        let watts = added(node, assumed.on(node), own)?;
-        let groups = view.caps.of_node.get(node)?;
+        let watts = added(node, assumed.on(view.names.name(number)?), own)?;
+        let groups = view.caps.of_node.get(number)?;
         Some(groups.iter().any(|group| drawn[*group] + watts > view.caps.groups[*group].cap))
     };
-    nodes.iter().filter(|name| is_over(name) == Some(true)).map(|name| (*name, OVER_CAP)).collect()
+    candidates.iter().map(|number| is_over(*number as usize) == Some(true)).collect()
 }

@@ -12,6 +12,7 @@
 //! the pod. What is unknown is neutral and said so; the extender never blocks scheduling because of its own trouble.
 
 pub mod assume;
+pub mod carbon;
 pub mod cluster;
 mod compile;
 mod config;
@@ -23,7 +24,9 @@ pub mod explain;
 mod extender;
 pub mod filter;
 mod follow;
+pub mod memory;
 mod metrics;
+pub mod names;
 pub mod normalize;
 pub mod pod;
 pub mod predict;
@@ -36,7 +39,7 @@ pub mod view;
 mod watch;
 pub mod wire;
 
-pub use config::{Clock, Config, TlsFiles};
+pub use config::{CarbonSource, Clock, Config, TlsFiles};
 pub use error::Error;
 pub use follow::{follow_snapshots, follow_snapshots_every};
 pub use scheduler::Scheduler;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use wattle_contract::Reason;
 
 /// Verbs of the extender protocol, as label values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub(crate) enum Verb {
     Bind,
     Explain,
 }
+
+/// In the order of their numbers.
+const VERBS: [Verb; 5] = [Verb::Filter, Verb::Prioritize, Verb::Preempt, Verb::Bind, Verb::Explain];
 
 impl Verb {
     pub(crate) const fn label(self) -> &'static str {
@@ -32,17 +36,19 @@ impl Verb {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     /// `wattle_scheduler_call_duration_seconds{verb}`: from the request's head to its answer.
-    pub(crate) call_seconds: HistogramVec,
+    call_seconds: [Histogram; 5],
     /// `wattle_scheduler_calls_total{verb,code}`: calls by HTTP status.
-    pub(crate) calls: IntCounterVec,
+    calls: IntCounterVec,
+    /// The same for status 200, looked up once.
+    calls_ok: [IntCounter; 5],
     /// `wattle_scheduler_deadline_misses_total{verb}`: answered neutrally because the time ran out.
     pub(crate) deadline_misses: IntCounterVec,
     /// `wattle_scheduler_clients_gone_total{verb}`: the caller went away before the answer.
     pub(crate) clients_gone: IntCounterVec,
     /// `wattle_scheduler_rejections_total{reason}`: bodies that could not be used, whole or in part.
     pub(crate) rejections: IntCounterVec,
-    /// `wattle_scheduler_candidates_total{reason}`: scored candidates by reason.
-    pub(crate) candidates: IntCounterVec,
+    /// `wattle_scheduler_candidates_total{reason}`: scored candidates by reason, in the order of the reasons.
+    pub(crate) candidates: [IntCounter; 7],
     /// `wattle_scheduler_unknown_nodes_total`: candidates that no snapshot has heard of.
     pub(crate) unknown_nodes: IntCounter,
     /// `wattle_scheduler_refused_nodes_total`: candidates refused for a power cap.
@@ -55,6 +61,8 @@ pub(crate) struct Metrics {
     pub(crate) data_age_seconds: Gauge,
     /// `wattle_scheduler_assumed_pods`: bound pods that no measurement includes yet.
     pub(crate) assumed_pods: IntGauge,
+    /// `wattle_scheduler_carbon_up`: 1 while carbon intensities can be read; 0 also when none are asked for.
+    pub(crate) carbon_up: IntGauge,
     /// `wattle_scheduler_decisions_dropped_total`: decisions that nobody took to record.
     pub(crate) decisions_dropped: IntCounter,
     /// `wattle_scheduler_cluster_nodes`: nodes that Kubernetes lists.
@@ -76,13 +84,17 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let with = Declare { registry };
+        let call_seconds =
+            with.histograms("call_duration_seconds", "Time from a request's head to its answer", CALL)?;
+        let calls = with.counters("calls_total", "Calls by verb and HTTP status", &["verb", "code"])?;
         Ok(Self {
-            call_seconds: with.histograms("call_duration_seconds", "Time from a request's head to its answer", CALL)?,
-            calls: with.counters("calls_total", "Calls by verb and HTTP status", &["verb", "code"])?,
+            call_seconds: VERBS.map(|verb| call_seconds.with_label_values(&[verb.label()])),
+            calls_ok: VERBS.map(|verb| calls.with_label_values(&[verb.label(), "200"])),
+            calls,
             deadline_misses: with.counters("deadline_misses_total", "Neutral answers for want of time", &["verb"])?,
             clients_gone: with.counters("clients_gone_total", "Callers gone before the answer", &["verb"])?,
             rejections: with.counters("rejections_total", "Bodies not usable, whole or in part", &["reason"])?,
-            candidates: with.counters("candidates_total", "Scored candidates by reason", &["reason"])?,
+            candidates: with.reasons("candidates_total", "Scored candidates by reason")?,
             unknown_nodes: with.counter("unknown_nodes_total", "Candidates that no snapshot has heard of")?,
             refused_nodes: with.counter("refused_nodes_total", "Candidates refused for a power cap")?,
             whole_node_calls: with.counter("whole_node_calls_total", "Calls with nodeCacheCapable false")?,
@@ -93,6 +105,7 @@ impl Metrics {
             )?,
             data_age_seconds: with.gauge("data_age_seconds", "Age of the newest measurement, -1 before the first")?,
             assumed_pods: with.int_gauge("assumed_pods", "Bound pods that no measurement includes yet")?,
+            carbon_up: with.int_gauge("carbon_up", "1 while carbon intensities can be read")?,
             decisions_dropped: with.counter("decisions_dropped_total", "Decisions that nobody took to record")?,
             cluster_nodes: with.int_gauge("cluster_nodes", "Nodes that Kubernetes lists")?,
             cluster_pods: with.int_gauge("cluster_pods", "Pods on nodes that Kubernetes lists")?,
@@ -105,14 +118,28 @@ impl Metrics {
     }
 
     pub(crate) fn answered(&self, verb: Verb, code: http::StatusCode, took: Duration) {
-        self.call_seconds.with_label_values(&[verb.label()]).observe(took.as_secs_f64());
-        self.calls.with_label_values(&[verb.label(), code.as_str()]).inc();
+        self.call_seconds[verb as usize].observe(took.as_secs_f64());
+        match code {
+            http::StatusCode::OK => self.calls_ok[verb as usize].inc(),
+            code => self.calls.with_label_values(&[verb.label(), code.as_str()]).inc(),
+        }
     }
 
     pub(crate) fn rejected(&self, reason: &'static str) {
         self.rejections.with_label_values(&[reason]).inc();
     }
 }
+
+/// In the order of their numbers.
+pub(crate) const REASONS: [Reason; 7] = [
+    Reason::Predicted,
+    Reason::Drifted,
+    Reason::NoModel,
+    Reason::NoMeasurement,
+    Reason::StaleMeasurement,
+    Reason::NoSnapshot,
+    Reason::Overload,
+];
 
 /// The budget is one millisecond at 500 names and six at 5,000.
 const CALL: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.006, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -137,6 +164,11 @@ impl Declare<'_> {
         let counters = IntCounterVec::new(Self::opts(name, help), labels)?;
         self.registry.register(Box::new(counters.clone()))?;
         Ok(counters)
+    }
+
+    fn reasons(&self, name: &str, help: &str) -> prometheus::Result<[IntCounter; 7]> {
+        let counters = self.counters(name, help, &["reason"])?;
+        Ok(REASONS.map(|reason| counters.with_label_values(&[reason.label()])))
     }
 
     fn gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
@@ -169,5 +201,20 @@ impl Declare<'_> {
         let histograms = HistogramVec::new(opts, &["verb"])?;
         self.registry.register(Box::new(histograms.clone()))?;
         Ok(histograms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_and_reasons_are_counted_under_their_own_names() {
+        for (number, verb) in VERBS.into_iter().enumerate() {
+            assert_eq!(verb as usize, number);
+        }
+        for (number, reason) in REASONS.into_iter().enumerate() {
+            assert_eq!(reason as usize, number);
+        }
     }
 }

@@ -5,29 +5,39 @@
 use std::fmt;
 
 use wattle_contract::{Millicores, Milliseconds, NodeName, PodRequest, ServiceName, Watts};
-use wattle_model::{NodePrediction, Predictions};
+use wattle_model::{NodePrediction, Predictions, ServiceTime};
 
 pub use wattle_model::Interval;
 
 /// Predictions for one moment of the cluster.
 pub trait CostModel: Send + Sync + fmt::Debug {
     /// Gives the predictions for a node; `None` when the node was not measured.
-    fn node(&self, node: &NodeName) -> Option<&dyn NodeModel>;
+    fn node(&self, node: &NodeName) -> Option<Box<dyn NodeModel>>;
 
     /// Estimates the processor time that such a pod really uses; `None` when nothing is known.
     fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores>;
+
+    /// Looks a service's own part of latency up, once for all nodes.
+    fn service(&self, service: Option<&ServiceName>) -> ServicePart;
 }
 
+/// A service's own part of latency; empty for a service that the model has never seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServicePart(Option<ServiceTime>);
+
 /// Predictions for one node under `extra` processor use on top of what was measured.
-pub trait NodeModel {
+pub trait NodeModel: Send + Sync + fmt::Debug {
     /// Estimates the share of the node's processors in use. Range: 0 and above; over 1 is more than there is.
     fn utilisation(&self, extra: Millicores) -> Option<f64>;
+
+    /// Estimates the whole power of the node.
+    fn watts(&self, extra: Millicores) -> Option<Interval<Watts>>;
 
     /// Estimates the power that the extra use adds.
     fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>>;
 
     /// Estimates the 95th percentile latency of a service, or of the node's pods in general.
-    fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>>;
+    fn p95(&self, service: ServicePart, extra: Millicores) -> Option<Interval<Milliseconds>>;
 
     /// Tells whether the model fell back to fewer layers here, because what is measured is no longer what it learnt.
     fn has_drifted(&self) -> bool {
@@ -36,12 +46,16 @@ pub trait NodeModel {
 }
 
 impl CostModel for Predictions {
-    fn node(&self, node: &NodeName) -> Option<&dyn NodeModel> {
-        Self::node(self, node).map(|node| node as &dyn NodeModel)
+    fn node(&self, node: &NodeName) -> Option<Box<dyn NodeModel>> {
+        Self::node(self, node).cloned().map(|node| Box::new(node) as Box<dyn NodeModel>)
     }
 
     fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
         Self::pod_cpu(self, pod)
+    }
+
+    fn service(&self, service: Option<&ServiceName>) -> ServicePart {
+        ServicePart(self.service_time(service))
     }
 }
 
@@ -50,12 +64,16 @@ impl NodeModel for NodePrediction {
         Self::utilisation(self, extra)
     }
 
+    fn watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
+        Self::watts(self, extra)
+    }
+
     fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
         Self::added_watts(self, extra)
     }
 
-    fn p95(&self, service: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
-        Self::p95(self, service, extra)
+    fn p95(&self, service: ServicePart, extra: Millicores) -> Option<Interval<Milliseconds>> {
+        self.p95_of(service.0?, extra)
     }
 
     fn has_drifted(&self) -> bool {

@@ -1,41 +1,113 @@
 //! Decisions that were made: the newest of each pod in memory, every one to whoever records them.
+//!
+//! On the path of a request a decision is only kept, as numbers; names are put in when somebody asks, or by the task
+//! that hands decisions on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use tokio::sync::mpsc;
-use wattle_contract::{Decision, DecisionId, PodKey, PodRequest};
+use tokio_util::sync::CancellationToken;
+use wattle_contract::{Decision, DecisionId, Millicores, NodeName, PodKey, PodRequest, Timestamp};
+
+use crate::decide::Scored;
+use crate::names::Names;
+
+/// Decisions that wait for the task that hands them on.
+const WAITING: usize = 1_024;
+
+/// A decision as it was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) id: DecisionId,
+    pub(crate) at: Timestamp,
+    pub(crate) pod: PodRequest,
+    pub(crate) snapshot_version: Option<u64>,
+    pub(crate) model: Option<String>,
+    pub(crate) cpu: Millicores,
+    pub(crate) names: Arc<Names>,
+    /// Number of each candidate; beyond the names it is one of `unknown`.
+    pub(crate) numbers: Vec<u32>,
+    pub(crate) unknown: Vec<NodeName>,
+    pub(crate) scored: Vec<Scored>,
+}
+
+impl Made {
+    /// Gives the decision with all candidates.
+    pub(crate) fn decision(&self) -> Decision {
+        self.with(0..self.scored.len())
+    }
+
+    /// Gives the decision with the candidates that matter most, in the order they were asked about: a third of `most` by
+    /// score, by added power and by latency each, so that it can be taken again under other weights.
+    pub(crate) fn shortened(&self, most: usize) -> Decision {
+        if self.scored.len() <= most {
+            return self.decision();
+        }
+        let each = (most / 3).max(1);
+        let mut is_kept = vec![false; self.scored.len()];
+        let mut keep = |key: &dyn Fn(&Scored) -> f64| {
+            let mut by_key: Vec<usize> = (0..self.scored.len()).collect();
+            by_key.select_nth_unstable_by(each - 1, |a, b| {
+                key(&self.scored[*a]).total_cmp(&key(&self.scored[*b])).then(a.cmp(b))
+            });
+            by_key[..each].iter().for_each(|at| is_kept[*at] = true);
+        };
+        keep(&|scored| -f64::from(scored.score));
+        keep(&|scored| scored.added_watts.map_or(f64::INFINITY, |watts| watts.mid.get()));
+        keep(&|scored| scored.p95.map_or(f64::INFINITY, f64::from));
+        self.with((0..self.scored.len()).filter(|at| is_kept[*at]))
+    }
+
+    fn with(&self, places: impl Iterator<Item = usize>) -> Decision {
+        let candidate = |at: usize| Some(self.scored.get(at)?.candidate(self.node(at)?));
+        Decision {
+            id: self.id,
+            at: self.at,
+            pod: self.pod.clone(),
+            snapshot_version: self.snapshot_version,
+            model: self.model.clone(),
+            expected_millicores: Some(self.cpu),
+            candidates: places.filter_map(candidate).collect(),
+        }
+    }
+
+    fn node(&self, at: usize) -> Option<NodeName> {
+        let number = *self.numbers.get(at)? as usize;
+        match number.checked_sub(self.names.len()) {
+            Some(unknown) => self.unknown.get(unknown).cloned(),
+            None => self.names.name(number).cloned(),
+        }
+    }
+}
 
 /// Keeps and hands on decisions.
 #[derive(Debug)]
 pub(crate) struct Record {
     kept: Mutex<Kept>,
-    sender: mpsc::Sender<Decision>,
-    recorded_candidates: usize,
+    queue: mpsc::Sender<Arc<Made>>,
     seed: u64,
     made: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Kept {
-    newest: HashMap<PodKey, Arc<Decision>>,
+    newest: HashMap<PodKey, Arc<Made>>,
     order: VecDeque<(PodKey, DecisionId)>,
     candidates: usize,
     most_candidates: usize,
 }
 
 impl Record {
-    pub(crate) fn new(
-        sender: mpsc::Sender<Decision>,
-        seed: u64,
-        kept_candidates: usize,
-        recorded_candidates: usize,
-    ) -> Self {
+    /// Gives the record and what the task that hands decisions on takes them from.
+    pub(crate) fn new(seed: u64, kept_candidates: usize) -> (Self, mpsc::Receiver<Arc<Made>>) {
         let kept =
             Kept { newest: HashMap::new(), order: VecDeque::new(), candidates: 0, most_candidates: kept_candidates };
-        Self { kept: Mutex::new(kept), sender, recorded_candidates, seed, made: AtomicU64::new(0) }
+        let (queue, waiting) = mpsc::channel(WAITING);
+        (Self { kept: Mutex::new(kept), queue, seed, made: AtomicU64::new(0) }, waiting)
     }
 
     /// Gives a name that no other decision of this run has, and that the same seed gives again.
@@ -50,144 +122,67 @@ impl Record {
     }
 
     /// Keeps a decision and hands it on; tells whether it could be handed on.
-    pub(crate) fn add(&self, decision: Decision) -> bool {
-        let decision = Arc::new(decision);
-        self.kept.lock().add(&decision);
-        match self.sender.try_reserve() {
-            Ok(permit) => {
-                permit.send(shortened(&decision, self.recorded_candidates));
-                true
-            }
-            Err(_) => false,
-        }
+    pub(crate) fn add(&self, made: Made) -> bool {
+        let made = Arc::new(made);
+        let dropped = self.kept.lock().add(&made);
+        drop(dropped);
+        self.queue.try_send(made).is_ok()
     }
 
     /// Gives the newest decision for a pod.
-    pub(crate) fn newest(&self, pod: &PodKey) -> Option<Arc<Decision>> {
+    pub(crate) fn newest(&self, pod: &PodKey) -> Option<Arc<Made>> {
         self.kept.lock().newest.get(pod).cloned()
-    }
-
-    /// Gives what is known of a pod that was asked about.
-    pub(crate) fn request(&self, pod: &PodKey) -> Option<PodRequest> {
-        self.newest(pod).map(|decision| decision.pod.clone())
     }
 }
 
 impl Kept {
-    fn add(&mut self, decision: &Arc<Decision>) {
-        let weight = |decision: &Decision| decision.candidates.len() + 1;
-        self.candidates += weight(decision);
-        self.order.push_back((decision.pod.pod.clone(), decision.id));
-        if let Some(old) = self.newest.insert(decision.pod.pod.clone(), Arc::clone(decision)) {
+    /// Adds a decision and gives back those it takes the place of, to be dropped without the lock.
+    fn add(&mut self, made: &Arc<Made>) -> Vec<Arc<Made>> {
+        let weight = |made: &Made| made.scored.len() + 1;
+        let mut dropped = Vec::new();
+        self.candidates += weight(made);
+        self.order.push_back((made.pod.pod.clone(), made.id));
+        if let Some(old) = self.newest.insert(made.pod.pod.clone(), Arc::clone(made)) {
             self.candidates -= weight(&old);
+            dropped.push(old);
         }
         while self.candidates > self.most_candidates && self.newest.len() > 1 {
             let Some((pod, id)) = self.order.pop_front() else { break };
-            if self.newest.get(&pod).is_some_and(|kept| kept.id == id) {
-                let old = self.newest.remove(&pod);
-                self.candidates -= old.map_or(0, |old| weight(&old));
+            if self.newest.get(&pod).is_some_and(|kept| kept.id == id)
+                && let Some(old) = self.newest.remove(&pod)
+            {
+                self.candidates -= weight(&old);
+                dropped.push(old);
             }
         }
         if self.order.len() > 2 * self.newest.len() + 16 {
             self.order.retain(|(pod, id)| self.newest.get(pod).is_some_and(|kept| kept.id == *id));
         }
+        dropped
     }
 }
 
-/// Keeps the best candidates, in the order they were asked about.
-fn shortened(decision: &Decision, most: usize) -> Decision {
-    if decision.candidates.len() <= most {
-        return decision.clone();
+/// Hands decisions on until `shutdown`, each with its `most` most telling candidates; those that nobody takes are counted.
+pub(crate) async fn hand_on(
+    mut waiting: mpsc::Receiver<Arc<Made>>,
+    decisions: mpsc::Sender<Decision>,
+    most: usize,
+    dropped: IntCounter,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let made = tokio::select! {
+            biased;
+            made = waiting.recv() => made,
+            () = shutdown.cancelled() => return,
+        };
+        let Some(made) = made else { return };
+        match decisions.try_reserve() {
+            Ok(permit) => permit.send(made.shortened(most)),
+            Err(_) => dropped.inc(),
+        }
     }
-    let mut by_score: Vec<usize> = (0..decision.candidates.len()).collect();
-    by_score.sort_by_key(|&i| (std::cmp::Reverse(decision.candidates[i].score), i));
-    by_score.truncate(most);
-    by_score.sort_unstable();
-    let candidates = by_score.into_iter().map(|i| decision.candidates[i].clone()).collect();
-    Decision { candidates, pod: decision.pod.clone(), model: decision.model.clone(), ..*decision }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use wattle_contract::{Candidate, Objective, Reason, Timestamp};
-
-    fn decision(record: &Record, pod: &str, scores: &[u32]) -> Decision {
-        let candidate = |(i, score): (usize, &u32)| Candidate {
-            node: format!("n{i}").into(),
-            added_watts: None,
-            p95_ms: None,
-            added_watts_margin: None,
-            score: *score,
-            reason: Reason::NoModel,
-        };
-        Decision {
-            id: record.next_id(),
-            at: Timestamp(0),
-            pod: PodRequest {
-                pod: PodKey::new("hotel", pod),
-                uid: String::new(),
-                workload: None,
-                service: None,
-                cpu_request_millicores: None,
-                memory_request_bytes: None,
-                objective: Objective::Balanced,
-                slo_p95_ms: None,
-                weight_energy: None,
-                weight_latency: None,
-            },
-            snapshot_version: None,
-            model: None,
-            candidates: scores.iter().enumerate().map(candidate).collect(),
-        }
-    }
-
-    fn record(seed: u64, kept: usize, recorded: usize) -> (Record, mpsc::Receiver<Decision>) {
-        let (sender, receiver) = mpsc::channel(1000);
-        (Record::new(sender, seed, kept, recorded), receiver)
-    }
-
-    #[test]
-    fn ids_are_unique_and_the_same_for_the_same_seed() {
-        let ids = |seed| {
-            let (record, _receiver) = record(seed, 1, 1);
-            (0..1000).map(|_| record.next_id()).collect::<Vec<_>>()
-        };
-
-        let unique: std::collections::HashSet<_> = ids(7).into_iter().collect();
-
-        assert_eq!(unique.len(), 1000);
-        assert_eq!(ids(7), ids(7));
-        assert_ne!(ids(7), ids(8));
-    }
-
-    #[test]
-    fn memory_is_bounded_by_candidates_and_the_newest_stay() {
-        let (record, _receiver) = record(0, 22, 100);
-
-        for pod in ["a", "b", "a", "a", "c", "b"] {
-            record.add(decision(&record, pod, &[1; 10]));
-        }
-
-        assert!(record.newest(&PodKey::new("hotel", "a")).is_none());
-        assert!(record.newest(&PodKey::new("hotel", "b")).is_some());
-        assert!(record.newest(&PodKey::new("hotel", "c")).is_some());
-        for _ in 0..10_000 {
-            record.add(decision(&record, "b", &[1; 10]));
-        }
-        assert!(record.kept.lock().order.len() < 32);
-        assert_eq!(record.kept.lock().candidates, 22);
-    }
-
-    #[test]
-    fn a_long_decision_is_handed_on_with_its_best_candidates_in_order() {
-        let (record, mut receiver) = record(0, 1000, 3);
-
-        record.add(decision(&record, "a", &[2, 9, 1, 7, 9, 0]));
-
-        let handed_on = receiver.try_recv().expect("handed on");
-        let nodes: Vec<&str> = handed_on.candidates.iter().map(|candidate| candidate.node.as_str()).collect();
-        assert_eq!(nodes, ["n1", "n3", "n4"]);
-        assert_eq!(record.newest(&PodKey::new("hotel", "a")).expect("kept").candidates.len(), 6);
-    }
-}
+mod tests;

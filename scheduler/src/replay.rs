@@ -79,22 +79,26 @@ pub fn replay(decisions: &[Decision], policy: &Policy) -> Replay {
 }
 
 fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {
-    let known = decision.candidates.iter().map(|candidate| {
-        let watts = candidate.added_watts.map(|mid| {
-            let margin = candidate.added_watts_margin.unwrap_or(Watts::ZERO);
-            Interval { low: mid - margin, mid, high: mid + margin }
-        });
-        let p95 = candidate.p95_ms.map(|mid| Interval { low: mid, mid, high: mid });
-        // Whether the policy had a use for what was known is decided anew.
-        let has_figures = watts.is_some() || p95.is_some();
-        let reason = match candidate.reason {
-            Reason::NoMeasurement if has_figures => Reason::Predicted,
-            reason => reason,
-        };
-        let estimate = Estimate { added_watts: watts, p95, ..Estimate::default() };
-        Known { node: candidate.node.clone(), estimate, reason }
+    let known: Vec<Known> = decision.candidates.iter().map(known).collect();
+    let scored = scored(&known, policy, &decision.pod);
+    scored.iter().zip(&decision.candidates).map(|(scored, was)| scored.candidate(was.node.clone())).collect()
+}
+
+fn known(candidate: &Candidate) -> Known {
+    let watts = candidate.added_watts.map(|mid| {
+        let margin = candidate.added_watts_margin.unwrap_or(Watts::ZERO);
+        Interval { low: mid - margin, mid, high: mid + margin }
     });
-    scored(known.collect(), policy, &decision.pod)
+    let p95 = candidate.p95_ms.map(|mid| Interval { low: mid, mid, high: mid });
+    // Whether the policy had a use for what was known is decided anew.
+    let has_figures = watts.is_some() || p95.is_some();
+    let reason = match candidate.reason {
+        Reason::NoMeasurement if has_figures => Reason::Predicted,
+        reason => reason,
+    };
+    let doubt = candidate.parts.map_or(0.0, |parts| parts.doubt);
+    let estimate = Estimate { added_watts: watts, p95, doubt, ..Estimate::default() };
+    Known { estimate, reason, assumed: candidate.assumed_millicores.unwrap_or_default() }
 }
 
 fn breaks_slo(decision: &Decision, chosen: &Candidate) -> bool {
@@ -113,6 +117,8 @@ mod tests {
             added_watts: Watts::new(watts),
             p95_ms: Milliseconds::new(p95),
             added_watts_margin: Watts::new(0.1),
+            assumed_millicores: None,
+            parts: None,
             score,
             reason: Reason::Predicted,
         };
@@ -133,6 +139,7 @@ mod tests {
             },
             snapshot_version: Some(1),
             model: None,
+            expected_millicores: None,
             candidates: candidates.iter().map(candidate).collect(),
         }
     }

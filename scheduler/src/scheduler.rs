@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::RwLock;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -14,13 +14,14 @@ use wattle_contract::{ClusterSnapshot, Decision, NodeName, PodKey};
 use wattle_model::Predictor;
 
 use crate::assume::Assumed;
+use crate::carbon::keep_carbon;
 use crate::cluster::Cluster;
 use crate::compile::keep_compiled;
 use crate::config::Config;
 use crate::error::Error;
 use crate::extender::{Shared, routes, serve};
 use crate::metrics::Metrics;
-use crate::record::Record;
+use crate::record::{Record, hand_on};
 use crate::tls;
 use crate::view::View;
 use crate::watch::{keep_nodes, keep_pods};
@@ -61,19 +62,25 @@ impl Scheduler {
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let metrics = Metrics::register(registry)?;
-        let record = Record::new(decisions, config.seed, config.kept_candidates, config.recorded_candidates);
+        let (record, waiting) = Record::new(config.seed, config.kept_candidates);
+        let (most, dropped) = (config.recorded_candidates, metrics.decisions_dropped.clone());
         let shared = Arc::new(Shared {
             config,
             view: ArcSwap::from_pointee(View::default()),
             assumed: RwLock::new(Assumed::default()),
             cluster: RwLock::new(Cluster::default()),
+            carbon: ArcSwapOption::empty(),
             record,
             metrics,
             kube: kube.clone(),
         });
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
+        tasks.spawn(hand_on(waiting, decisions, most, dropped, shutdown.clone()));
         tasks.spawn(keep_compiled(Arc::clone(&shared), snapshots, model, shutdown.clone()));
         tasks.spawn(serve(listener, tls, routes(Arc::clone(&shared)), connections.clone(), shutdown.clone()));
+        if let Some(source) = shared.config.carbon.clone() {
+            tasks.spawn(keep_carbon(Arc::clone(&shared), source, shutdown.clone()));
+        }
         if let Some(client) = kube {
             tasks.spawn(keep_nodes(Arc::clone(&shared), client.clone(), shutdown.clone()));
             tasks.spawn(keep_pods(Arc::clone(&shared), client, shutdown.clone()));
@@ -96,7 +103,7 @@ impl Scheduler {
     /// Gives the newest decision for a pod, where it is still remembered.
     #[must_use]
     pub fn decision_for(&self, pod: &PodKey) -> Option<Arc<Decision>> {
-        self.shared.record.newest(pod)
+        self.shared.record.newest(pod).map(|made| Arc::new(made.decision()))
     }
 
     /// Tells whether a snapshot has arrived; before, every answer is neutral.

@@ -1,28 +1,32 @@
 //! What a candidate costs: the parts of the cost, their weights and their sum.
 //!
 //! formula: cost = (w_energy·energy + w_latency·(latency + w_affinity·affinity)) / (w_energy + w_latency)
-//!               + w_slo·slo + w_headroom·headroom
+//!               + w_slo·slo + w_headroom·headroom + w_neighbours·neighbours
 //!
-//! Every part lies in 0..=1. Energy, latency and affinity are relative to the other candidates; slo and headroom are
-//! absolute. A part that is unknown for one candidate but known for others counts one half; a part that nobody knows
+//! Every part lies in 0..=1. Energy, latency and affinity are relative to the other candidates; slo, headroom and
+//! neighbours are absolute. A part that is unknown for one candidate but known for others counts one half; a part that nobody knows
 //! is left out. Where every part with a weight is unknown, the cost is unknown.
 
 mod affinity;
 mod energy;
 mod headroom;
 mod latency;
+mod neighbours;
 mod relative;
 
-use wattle_contract::{Milliseconds, Objective, PodRequest, Watts};
+use wattle_contract::{CostParts, Milliseconds, Objective, PodRequest, Watts};
 
 pub use affinity::Affinity;
+pub use neighbours::slowdowns;
+
+use relative::Range;
 
 use crate::predict::Interval;
 
 /// What is known of one candidate before it is compared with the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Power that the pod adds.
+    /// Power that the pod adds; with the idle power where it would wake the node up.
     pub added_watts: Option<Interval<Watts>>,
     /// Latency of the pod's service there.
     pub p95: Option<Interval<Milliseconds>>,
@@ -30,11 +34,36 @@ pub struct Estimate {
     pub typical_p95: Option<Interval<Milliseconds>>,
     /// Processor use with the pod there. Range: 0 and above, 1 is all there is.
     pub utilisation: Option<f64>,
+    /// Standard deviation of the node's utilisation over the last windows. Range: 0 and above.
+    pub deviation: f64,
+    /// Memory use with the pod there. Range: 0 and above, 1 is all there is.
+    pub memory: Option<f64>,
     /// Share of the pod's traffic that would stay on the node. Range: 0..=1.
     pub local_traffic: Option<f64>,
+    /// How many times slower services run there than elsewhere. Range: above 0.
+    pub slowdown: Option<f64>,
+    /// Carbon intensity of the node's zone over the mean of the zones; 1 where it is unknown. Range: 0 and above.
+    pub carbon: f64,
     /// How far the node's measurement has aged. Range: 0 (fresh: the likely value counts) to 1 (the bad end of the
     /// interval counts).
     pub doubt: f64,
+}
+
+impl Default for Estimate {
+    fn default() -> Self {
+        Self {
+            added_watts: None,
+            p95: None,
+            typical_p95: None,
+            utilisation: None,
+            deviation: 0.0,
+            memory: None,
+            local_traffic: None,
+            slowdown: None,
+            carbon: 1.0,
+            doubt: 0.0,
+        }
+    }
 }
 
 /// What a placement costs: lower is better. Only [`normalize`](crate::normalize::normalize) turns it into a score.
@@ -66,13 +95,15 @@ pub struct Weights {
     pub affinity: f64,
     /// Of a 95th percentile that nears or breaks the pod's own objective.
     pub slo: f64,
-    /// Of crowding: the last fifth of a node's processors.
+    /// Of crowding: the last fifth of a node's processors, the last seventh of its memory.
     pub headroom: f64,
+    /// Of neighbours that already run slower than elsewhere.
+    pub neighbours: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { energy: 1.0, latency: 1.0, affinity: 0.1, slo: 2.0, headroom: 0.5 }
+        Self { energy: 1.0, latency: 1.0, affinity: 0.1, slo: 2.0, headroom: 0.5, neighbours: 0.25 }
     }
 }
 
@@ -91,35 +122,53 @@ impl Weights {
     }
 }
 
-/// Computes the cost of every candidate.
+/// Computes the cost of every candidate, with its parts.
 ///
 /// The answer has one entry a candidate; `None` where nothing that counts is known.
 #[must_use]
-pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<Option<Cost>> {
-    let energy: Vec<_> = estimates.iter().map(|known| energy::part(known.added_watts, known.doubt)).collect();
-    let latency: Vec<_> = estimates.iter().map(latency_part(slo)).collect();
-    let affinity: Vec<_> = estimates.iter().map(|known| known.local_traffic.map(affinity::part)).collect();
-    let energy = relative::against_others(&energy, energy::LEAST_SPAN);
-    let latency = relative::against_others(&latency, latency::LEAST_SPAN);
-    let affinity = relative::against_others(&affinity, affinity::LEAST_SPAN);
+pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<Option<CostParts>> {
+    let (mut energy, mut latency, mut affinity) =
+        (Range::new(energy::LEAST_SPAN), Range::new(latency::LEAST_SPAN), Range::new(affinity::LEAST_SPAN));
+    for known in estimates {
+        energy.add(energy_part(known));
+        latency.add(latency_part(known, slo));
+        affinity.add(known.local_traffic.map(affinity::part));
+    }
     let total = weights.energy + weights.latency;
-    let cost = |(i, known): (usize, &Estimate)| {
-        let counts = (energy[i].is_known && weights.energy > 0.0) || (latency[i].is_known && weights.latency > 0.0);
+    let cost = |known: &Estimate| {
+        let (energy, latency) = (energy.part(energy_part(known)), latency.part(latency_part(known, slo)));
+        let counts = (energy.is_known && weights.energy > 0.0) || (latency.is_known && weights.latency > 0.0);
         if !counts || total <= 0.0 {
             return None;
         }
-        let sum = weights.energy * energy[i].value
-            + weights.latency * (latency[i].value + weights.affinity * affinity[i].value);
-        let slo_part = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
-        let headroom = known.utilisation.map_or(0.0, headroom::part);
-        Cost::new(sum / total + weights.slo * slo_part + weights.headroom * headroom)
+        let affinity = affinity.part(known.local_traffic.map(affinity::part)).value;
+        let slo = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
+        let headroom = headroom::part(known.utilisation, known.deviation, known.memory);
+        let neighbours = known.slowdown.map_or(0.0, neighbours::part);
+        let compared = weights.energy * energy.value + weights.latency * (latency.value + weights.affinity * affinity);
+        let cost = compared / total + weights.slo * slo + weights.headroom * headroom + weights.neighbours * neighbours;
+        let parts = CostParts {
+            energy: energy.value,
+            latency: latency.value,
+            affinity,
+            slo,
+            headroom,
+            neighbours,
+            doubt: known.doubt,
+            cost,
+        };
+        Cost::new(cost).map(|_| parts)
     };
-    estimates.iter().enumerate().map(cost).collect()
+    estimates.iter().map(cost).collect()
 }
 
-fn latency_part(slo: Option<Milliseconds>) -> impl Fn(&Estimate) -> Option<f64> {
-    // The objective is in milliseconds of the pod's own service: a typical one's cannot be held against it.
-    move |known| match known.p95 {
+fn energy_part(known: &Estimate) -> Option<f64> {
+    energy::part(known.added_watts, known.doubt, known.carbon)
+}
+
+/// The objective is in milliseconds of the pod's own service: a typical one's cannot be held against it.
+fn latency_part(known: &Estimate, slo: Option<Milliseconds>) -> Option<f64> {
+    match known.p95 {
         Some(p95) => Some(latency::part(p95, slo, known.doubt)),
         None => known.typical_p95.map(|p95| latency::part(p95, None, known.doubt)),
     }

@@ -1,15 +1,25 @@
 //! The present as decisions see it: measurements, predictions compiled from them, and how old each is.
 //!
-//! A view is built off the request path and never changes; requests look things up in the newest one.
+//! A view is built off the request path and never changes; requests look things up in the newest one. Everything about a
+//! node stands under its number ([`Names`]), so that a request hashes each name once.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use wattle_contract::{ClusterSnapshot, NodeName, NodeWindow, Timestamp};
+use wattle_contract::{ClusterSnapshot, NodeName, Timestamp};
 
-use crate::filter::CapGroups;
-use crate::predict::CostModel;
-use crate::score::Affinity;
+use crate::carbon::Carbon;
+use crate::cluster::Cluster;
+use crate::filter::{CapGroups, PowerCap};
+use crate::memory::Measured;
+use crate::names::Names;
+use crate::predict::{CostModel, NodeModel};
+use crate::score::{Affinity, slowdowns};
+
+/// The label that names a node's zone.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+/// The label that every node has: its own name.
+pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// What is known at one moment.
 #[derive(Debug, Default)]
@@ -20,8 +30,10 @@ pub struct View {
     pub measured_until: Option<Timestamp>,
     /// Predictions; `None` without a model or a snapshot.
     pub model: Option<Compiled>,
-    /// When each known node was last measured.
-    pub nodes: HashMap<NodeName, Measured>,
+    /// The measured nodes, numbered.
+    pub names: Arc<Names>,
+    /// What is known of each, by number.
+    pub nodes: Vec<Node>,
     /// Who talks to whom.
     pub affinity: Affinity,
     /// Which power caps hold for which nodes.
@@ -37,96 +49,134 @@ pub struct Compiled {
     pub predictions: Box<dyn CostModel>,
 }
 
-/// The window in which a node was last measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Measured {
-    /// First instant of the window.
-    pub start: Timestamp,
-    /// First instant after it.
-    pub end: Timestamp,
+/// One measured node.
+#[derive(Debug)]
+pub struct Node {
+    /// When it was last measured.
+    pub measured: Measured,
+    /// Its predictions; `None` when the model has none.
+    pub model: Option<Box<dyn NodeModel>>,
+    /// Memory in use, and how much there is. Units: bytes.
+    pub memory: Option<(f64, f64)>,
+    /// How many times slower services run here than elsewhere.
+    pub slowdown: Option<f64>,
+    /// Carbon intensity of its zone over the mean of the zones; 1 where it is unknown.
+    pub carbon: f64,
+    /// Whether no pod is known to run here but those of daemon sets.
+    pub is_empty: bool,
+}
+
+impl Node {
+    /// A node of which only the predictions are known.
+    #[must_use]
+    pub const fn new(measured: Measured, model: Option<Box<dyn NodeModel>>) -> Self {
+        Self { measured, model, memory: None, slowdown: None, carbon: 1.0, is_empty: false }
+    }
+}
+
+/// What a view is made from.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The newest snapshot, in which nodes that it lacks stand as they were last measured.
+    pub snapshot: &'a ClusterSnapshot,
+    /// When each node was last measured.
+    pub measured: &'a HashMap<NodeName, Measured>,
+    /// Predictions for it.
+    pub model: Option<Compiled>,
+    /// What Kubernetes says.
+    pub cluster: &'a Cluster,
+    /// Limits on the power of groups of nodes.
+    pub power_caps: &'a [PowerCap],
+    /// Carbon intensities, where a source of them is set.
+    pub carbon: Option<&'a Carbon>,
+    /// The present.
+    pub now: Timestamp,
 }
 
 impl View {
-    /// Gives the name of a node without allocating where the node is known.
+    /// Puts together what was seen; numbers stay as in `previous` while the nodes are the same.
     #[must_use]
-    pub fn intern(&self, name: &str) -> NodeName {
-        self.nodes.get_key_value(name).map_or_else(|| NodeName::from(name), |(known, _)| known.clone())
-    }
-}
-
-/// Remembers the last measurement of each node, so that one missed scrape does not make a node unknown.
-#[derive(Debug, Default)]
-pub struct Memory {
-    nodes: HashMap<NodeName, (NodeWindow, Measured)>,
-}
-
-impl Memory {
-    /// Gives a snapshot in which nodes that the newest window lacks stand as they were last measured, and when each was.
-    ///
-    /// Measurements older than `keep` are forgotten.
-    pub fn complete(
-        &mut self,
-        snapshot: &ClusterSnapshot,
-        keep: Duration,
-    ) -> (ClusterSnapshot, HashMap<NodeName, Measured>) {
-        let window = &snapshot.window;
-        let measured = Measured { start: window.start, end: window.end };
-        for node in window.nodes.iter().filter(|node| is_measured(node)) {
-            self.nodes.insert(node.node.clone(), (node.clone(), measured));
+    pub fn new(seen: Seen<'_>, previous: &Arc<Names>) -> Self {
+        let windows = &seen.snapshot.window.nodes;
+        let is_same = windows.len() == previous.len() && windows.iter().map(|node| &node.node).eq(previous.all());
+        let names = match is_same {
+            true => Arc::clone(previous),
+            false => Arc::new(Names::new(windows.iter().map(|node| node.node.clone()))),
+        };
+        let label = |node: &NodeName, label: &str| seen.cluster.node(node)?.labels.get(label).cloned();
+        let slow = slowdowns(&seen.snapshot.window, &names);
+        let shares = seen.carbon.map(|carbon| carbon.relative(names.all(), seen.now, &label));
+        let pods = pods_by_node(&seen, &names);
+        let mut nodes = Vec::with_capacity(windows.len());
+        for (number, window) in windows.iter().enumerate() {
+            let nowhere = Measured { start: Timestamp(0), end: Timestamp(0), deviation: 0.0 };
+            let measured = seen.measured.get(&window.node).copied().unwrap_or(nowhere);
+            let model = seen.model.as_ref().and_then(|model| model.predictions.node(&window.node));
+            #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes of memory")]
+            let bytes = |amount: Option<wattle_contract::Bytes>| amount.map(|bytes| bytes.0 as f64);
+            let memory = bytes(window.memory_used_bytes)
+                .zip(bytes(window.machine.memory_capacity_bytes).filter(|capacity| *capacity > 0.0));
+            nodes.push(Node {
+                memory,
+                slowdown: slow.get(number).copied().flatten(),
+                carbon: shares.as_ref().and_then(|shares| shares.get(number).copied()).unwrap_or(1.0),
+                is_empty: pods.get(number).is_some_and(|pods| *pods == Some(0)),
+                ..Node::new(measured, model)
+            });
         }
-        self.nodes.retain(|_, (_, measured)| window.end.since(measured.end) <= keep);
+        let caps = CapGroups::new(seen.power_caps, windows, &nodes, label);
+        Self {
+            snapshot_version: Some(seen.snapshot.version),
+            measured_until: Some(seen.snapshot.window.end),
+            affinity: Affinity::new(&seen.snapshot.window, &names, zones(&names, seen.cluster)),
+            model: seen.model,
+            names,
+            nodes,
+            caps,
+        }
+    }
 
-        let mut completed = snapshot.clone();
-        completed.window.nodes = self.nodes.values().map(|(node, _)| node.clone()).collect();
-        completed.window.nodes.sort_by(|a, b| a.node.cmp(&b.node));
-        let spans = self.nodes.iter().map(|(name, (_, measured))| (name.clone(), *measured)).collect();
-        (completed, spans)
+    /// Gives a node by its name.
+    #[must_use]
+    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+        self.nodes.get(self.names.find(name.as_str())?)
     }
 }
 
-/// Without processor use there is nothing to predict from.
-const fn is_measured(node: &NodeWindow) -> bool {
-    node.cpu_used_millicores.is_some()
+/// Gives how many pods each node runs, those of daemon sets left out where Kubernetes tells; `None` where nobody knows.
+fn pods_by_node(seen: &Seen<'_>, names: &Names) -> Vec<Option<usize>> {
+    let mut counts = vec![0_usize; names.len()];
+    let is_watched = seen.cluster.pods() > 0;
+    let placed = &seen.snapshot.placements;
+    if is_watched {
+        seen.cluster.count_pods(|node| {
+            if let Some(number) = names.find(node.as_str()) {
+                counts[number] += 1;
+            }
+        });
+    } else {
+        for number in placed.iter().filter_map(|placed| names.find(placed.node.as_str())) {
+            counts[number] += 1;
+        }
+    }
+    let windows = &seen.snapshot.window.nodes;
+    let known = |(number, count): (usize, usize)| match (is_watched || !placed.is_empty(), windows[number].pods) {
+        (true, _) => Some(count),
+        (false, pods) => pods.map(|pods| pods as usize),
+    };
+    counts.into_iter().enumerate().map(known).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wattle_contract::{MachineFacts, Millicores, Window};
-
-    fn snapshot(at: i64, nodes: &[(&str, Option<f64>)]) -> ClusterSnapshot {
-        let node = |(name, cpu): &(&str, Option<f64>)| NodeWindow {
-            node: (*name).into(),
-            machine: MachineFacts::default(),
-            power_watts: None,
-            energy_joules: None,
-            energy_source: None,
-            cpu_used_millicores: cpu.and_then(Millicores::new),
-            memory_used_bytes: None,
-            requests_per_second: None,
-            pods: None,
-        };
-        let (start, end) = (Timestamp(at * 15_000), Timestamp((at + 1) * 15_000));
-        let window =
-            Window { start, end, nodes: nodes.iter().map(node).collect(), services: Vec::new(), edges: Vec::new() };
-        ClusterSnapshot { version: 1, taken: end, window, placements: Vec::new() }
+/// Numbers the zones that Kubernetes names; empty where there are fewer than two.
+fn zones(names: &Names, cluster: &Cluster) -> Vec<Option<u32>> {
+    let mut numbers: HashMap<Arc<str>, u32> = HashMap::new();
+    let mut zones = Vec::with_capacity(names.len());
+    for name in names.all() {
+        let zone = cluster.node(name).and_then(|node| node.labels.get(ZONE));
+        zones.push(zone.map(|zone| {
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            *numbers.entry(Arc::clone(zone)).or_insert(next)
+        }));
     }
-
-    #[test]
-    fn a_node_that_a_window_lacks_keeps_its_last_measurement_for_a_while() {
-        let mut memory = Memory::default();
-        let keep = Duration::from_secs(30);
-
-        memory.complete(&snapshot(0, &[("a", Some(10.0)), ("b", Some(20.0))]), keep);
-        let (completed, measured) = memory.complete(&snapshot(1, &[("a", Some(30.0)), ("b", None)]), keep);
-        let used = |snapshot: &ClusterSnapshot| -> Vec<f64> {
-            snapshot.window.nodes.iter().filter_map(|node| Some(node.cpu_used_millicores?.get())).collect()
-        };
-        assert_eq!(used(&completed), [30.0, 20.0]);
-        assert_eq!((measured["a"].end, measured["b"].end), (Timestamp(30_000), Timestamp(15_000)));
-
-        let (completed, measured) = memory.complete(&snapshot(3, &[("a", Some(40.0))]), keep);
-        assert_eq!(used(&completed), [40.0]);
-        assert!(!measured.contains_key("b"));
-    }
+    if numbers.len() < 2 { Vec::new() } else { zones }
 }

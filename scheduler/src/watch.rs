@@ -114,12 +114,13 @@ impl Shared {
             let text = serde_json::to_string(pod).ok()?;
             Some(pod::read(&text, &self.config.cluster_domain).ok()?.request)
         };
-        let request = self.record.request(&bound.pod).or_else(request);
-        let cpu = request.map_or(policy.default_pod_cpu, |request| pod_cpu(&view, &policy, &request));
+        let request = self.record.newest(&bound.pod).map(|made| made.pod.clone()).or_else(request);
+        let cpu = request.as_ref().map_or(policy.default_pod_cpu, |request| pod_cpu(&view, &policy, request));
         let assumed = AssumedPod {
             node: bound.node.clone(),
             uid: bound.uid.clone(),
             cpu,
+            memory: request.and_then(|request| request.memory_request_bytes).unwrap_or_default(),
             bound: bound_at,
             running_since: bound.running_since.map(|since| since.min(now)),
         };

@@ -12,7 +12,7 @@ mod name;
 mod preempt;
 
 pub use answer::{bind_answer, filter_answer, preempt_answer, prioritize_answer};
-pub use args::{Candidates, ExtenderArgs, NodeItem};
+pub use args::{Candidates, ExtenderArgs};
 pub use bind::BindArgs;
 pub use name::Name;
 pub use preempt::{PreemptArgs, Victims};

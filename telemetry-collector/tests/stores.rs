@@ -119,6 +119,7 @@ async fn decisions_come_back_newest_first() {
             },
             snapshot_version: None,
             model: None,
+            expected_millicores: None,
             candidates: Vec::new(),
         };
         for (id, at) in [(u64::MAX, 5), (7, 9), (3, 7)] {

@@ -8,14 +8,14 @@ use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{ClusterSnapshot, Decision};
-use wattle_scheduler::{Config, Scheduler, TlsFiles, follow_snapshots};
+use wattle_contract::{ClusterSnapshot, Decision, Millicores};
+use wattle_scheduler::{CarbonSource, Config, Scheduler, TlsFiles, follow_snapshots};
 
 use super::{join_within, until_stopped};
 use crate::learn::{self, Learned};
 use crate::listen::Ports;
 use crate::own::{self, Readiness};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::{banner, progress};
 
 /// Decisions that may wait to be recorded.
@@ -79,25 +79,40 @@ pub(crate) async fn start(
         }
         false => None,
     };
-    let config = Config {
-        top_score: u32::try_from(own.top_score).unwrap_or(u32::MAX),
-        weight_energy: own.weight_energy,
-        weight_latency: own.weight_latency,
-        stale_after: own.stale_after,
-        deadline: own.deadline,
-        weight_affinity: own.weight_affinity,
-        weight_slo: own.weight_slo,
-        weight_headroom: own.weight_headroom,
-        assumed_ttl: own.assumed_ttl,
-        max_body_bytes: usize::try_from(own.max_body_bytes).unwrap_or(usize::MAX),
-        bind: own.bind,
-        tls: tls(settings)?,
-        seed: u64::try_from(learn::now().0).unwrap_or_default(),
-        ..Config::default()
-    };
+    let config = Config { tls: tls(settings)?, seed: u64::try_from(learn::now().0).unwrap_or_default(), ..config(own) };
     let model = learned.predictor.subscribe();
     Scheduler::start(config, listener, snapshots, model, decisions, kube, registry, shutdown)
         .context("cannot start the scheduler extender")
+}
+
+/// Gives what the settings say, without the files for HTTPS.
+pub(crate) fn config(own: &settings::Scheduler) -> Config {
+    let carbon =
+        own.carbon.clone().map(|from| CarbonSource { from, label: own.carbon_label.clone(), every: own.carbon_every });
+    let defaults = Config::default();
+    #[expect(clippy::cast_precision_loss, reason = "at most 100,000")]
+    let default_pod_cpu = Millicores::new(own.default_pod_cpu as f64).unwrap_or(defaults.default_pod_cpu);
+    Config {
+        top_score: u32::try_from(own.top_score).unwrap_or(u32::MAX),
+        weight_energy: own.weight_energy,
+        weight_latency: own.weight_latency,
+        weight_affinity: own.weight_affinity,
+        weight_slo: own.weight_slo,
+        weight_headroom: own.weight_headroom,
+        weight_neighbours: own.weight_neighbours,
+        empty_nodes_off: own.empty_nodes == "off",
+        carbon,
+        power_caps: own.power_caps.0.clone(),
+        stale_after: own.stale_after,
+        deadline: own.deadline,
+        assumed_ttl: own.assumed_ttl,
+        default_pod_cpu,
+        max_body_bytes: usize::try_from(own.max_body_bytes).unwrap_or(usize::MAX),
+        bind: own.bind,
+        events_per_minute: own.events.then(|| u32::try_from(own.events_per_minute).unwrap_or(u32::MAX)),
+        steer_ratio: own.steer.then_some(own.steer_ratio),
+        ..defaults
+    }
 }
 
 /// Gives the files for HTTPS.

@@ -1,4 +1,4 @@
-//! Settings that are lists of mappings: scrape jobs and machines.
+//! Settings that are lists of mappings: scrape jobs, machines and power caps.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use wattle_collector::{ScrapeJob, ScrapeTarget};
-use wattle_contract::{MachineFacts, NodeName};
+use wattle_contract::{MachineFacts, NodeName, Watts};
+use wattle_scheduler::filter::PowerCap;
 
 use super::Setting;
 use super::value::parse_duration;
@@ -18,6 +19,19 @@ pub(crate) struct ScrapeJobs(pub Vec<ScrapeJob>);
 /// What is known of the nodes' hardware.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MachineList(pub BTreeMap<NodeName, MachineFacts>);
+
+/// Limits on the power of groups of nodes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PowerCapList(pub Vec<PowerCap>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCap {
+    label: String,
+    #[serde(default)]
+    value: Option<String>,
+    watts: f64,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +118,25 @@ impl Setting for ScrapeJobs {
     }
 }
 
+impl Setting for PowerCapList {
+    const KIND: &'static str = "list of power caps";
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let mut caps = Vec::new();
+        for (at, item) in items(value)?.into_iter().enumerate() {
+            let raw: RawCap = serde_json::from_value(item).map_err(|e| format!("entry {}: {e}", at + 1))?;
+            let watts = Watts::new(raw.watts).filter(|watts| watts.get() > 0.0);
+            match watts {
+                Some(watts) if !raw.label.is_empty() => {
+                    caps.push(PowerCap { label: raw.label, value: raw.value, watts });
+                }
+                _ => return Err(format!("entry {}: needs a label and more than 0 watts", at + 1)),
+            }
+        }
+        Ok(Self(caps))
+    }
+}
+
 impl Setting for MachineList {
     const KIND: &'static str = "list of machines";
 
@@ -114,5 +147,24 @@ impl Setting for MachineList {
             machines.insert(NodeName::from(raw.node), raw.facts);
         }
         Ok(Self(machines))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_cap_has_a_label_and_watts() {
+        let caps =
+            PowerCapList::read(&Value::from(r#"[{"label":"rack","watts":500},{"label":"z","value":"a","watts":9}]"#));
+        let caps = caps.expect("two caps").0;
+        assert_eq!((caps[0].value.as_deref(), caps[1].value.as_deref()), (None, Some("a")));
+
+        for wrong in
+            [r#"[{"label":"rack"}]"#, r#"[{"label":"","watts":5}]"#, r#"[{"label":"r","watts":0}]"#, "[7]", "x"]
+        {
+            assert!(PowerCapList::read(&Value::from(wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::lists::{MachineList, ScrapeJobs};
+use super::lists::{MachineList, PowerCapList, ScrapeJobs};
 use super::section::section;
 
 section! {
@@ -106,6 +106,20 @@ section! {
         weight_slo: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of crowding beyond 80 % utilisation.
         weight_headroom: f64 = "0.5", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of neighbours that already run slower there than elsewhere.
+        weight_neighbours: f64 = "0.25", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// What becomes of nodes without pods: `on` they stay, `off` they are switched off, so waking one costs its idle power.
+        empty_nodes: String = "on", "on or off", |e| e == "on" || e == "off";
+        /// Limits on power: a list of `{label, value, watts}`; without `value` each value of the label has the limit of its own.
+        power_caps: PowerCapList = "";
+        /// Hourly carbon intensities by zone: a file, or an `http://` address; empty counts watts alike everywhere.
+        carbon: Option<String> = "";
+        /// The node label whose values are the zones of `carbon`.
+        carbon_label: String = "topology.kubernetes.io/zone";
+        /// Time between two readings of `carbon`.
+        carbon_every: Duration = "5m", "1s to 1d", |d| (1..=86_400).contains(&d.as_secs());
+        /// Processor use of a pod without request and measurement, in millicores.
+        default_pod_cpu: u64 = "100", "1 to 100000", |m| (1..=100_000).contains(m);
         /// Measurements older than this are not trusted.
         stale_after: Duration = "2m", "1s to 1h", |d| (1..=3_600).contains(&d.as_secs());
         /// How long an answer may take before a neutral one is given; keep it well under kube-scheduler's httpTimeout.
@@ -118,6 +132,14 @@ section! {
         bind: bool = "false";
         /// Whether nodes and pods are watched in Kubernetes: `true` inside a cluster.
         kubernetes: bool = "false";
+        /// Whether a pod that was placed gets a Kubernetes Event that says why; needs `kubernetes`.
+        events: bool = "true";
+        /// Events a minute at most.
+        events_per_minute: u64 = "300", "1 to 60000", |n| (1..=60_000).contains(n);
+        /// Whether endpoint weights for the data plane are made of the same predictions.
+        steer: bool = "false";
+        /// Most that one node's endpoints may get over another's of the same service.
+        steer_ratio: f64 = "4", "1 to 100", |r| (1.0..=100.0).contains(r);
         /// Certificate for HTTPS (PEM); empty serves plain HTTP.
         tls_certificate: Option<PathBuf> = "";
         /// Key of that certificate (PEM).

@@ -20,7 +20,7 @@ pub(crate) fn run(configuration: &Path, nodes: Option<usize>, settings: &Setting
         deadline: settings.scheduler.deadline,
         top_score: u32::try_from(settings.scheduler.top_score).unwrap_or(u32::MAX),
         nodes,
-        refuses_nodes: false,
+        refuses_nodes: !settings.scheduler.power_caps.0.is_empty(),
     };
     let diagnosis = examine(&text, &facts);
     for finding in &diagnosis.findings {

@@ -32,7 +32,7 @@ pub(super) async fn newest(State(shared): State<Arc<Shared>>, Query(which): Quer
     };
     let pod = PodKey::new(which.namespace.as_deref().unwrap_or("default"), &name);
     match shared.record.newest(&pod) {
-        Some(decision) => call.answer(StatusCode::OK, json(&decision)),
+        Some(made) => call.answer(StatusCode::OK, json(&made.decision())),
         None => call.answer(StatusCode::NOT_FOUND, said(&format!("no decision for pod {pod} is remembered"))),
     }
 }
@@ -44,19 +44,19 @@ pub(super) async fn afresh(State(shared): State<Arc<Shared>>, body: Body) -> Res
         Err(why) => return call.unread(why),
     };
     on_fitting_thread(body.len(), || {
-        let args = match ExtenderArgs::parse(&body) {
+        let view = shared.view.load();
+        let args = match ExtenderArgs::parse(&body, &view.names) {
             Ok(args) => args,
             Err(error) => return call.malformed(&error),
         };
         let Some(pod) = shared.read_pod(&args) else {
             return call.answer(StatusCode::BAD_REQUEST, said("the body holds no pod that can be read"));
         };
-        let nodes = shared.distinct(args.candidates.names());
-        if !shared.is_sane(&nodes) {
+        if !shared.is_sane(&args.candidates) {
             return call.answer(StatusCode::BAD_REQUEST, said("these cannot be the nodes of a cluster"));
         }
-        match shared.decide(pod, &nodes, &|| call.is_late()) {
-            Some(decision) => call.answer(StatusCode::OK, json(&decision)),
+        match shared.decide(&view, pod, &args.candidates, &|| call.is_late()) {
+            Some(made) => call.answer(StatusCode::OK, json(&made.decision())),
             None => {
                 call.missed_deadline();
                 call.answer(StatusCode::SERVICE_UNAVAILABLE, said("the time for an answer ran out"))

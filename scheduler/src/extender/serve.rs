@@ -12,8 +12,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Longer than Go's client keeps an idle connection (90 s), so that it is the client that closes it.
-const IDLE: Duration = Duration::from_secs(120);
+use super::patient::{PATIENCE, Patient};
+
+/// kube-scheduler keeps a handful; beyond this many somebody else is calling.
+const MOST_CONNECTIONS: usize = 1_024;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Pause after an accept that failed, as when no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -32,6 +34,10 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((stream, _)) if connections.len() >= MOST_CONNECTIONS => {
+                tracing::warn!(most = MOST_CONNECTIONS, "refused a connection to the extender: too many are open");
+                drop(stream);
+            }
             Ok((stream, _)) => {
                 let (tls, routes, shutdown) = (tls.clone(), routes.clone(), shutdown.clone());
                 connections.spawn(welcome(stream, tls, routes, shutdown));
@@ -62,9 +68,10 @@ async fn connection(
     shutdown: CancellationToken,
 ) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE.idle);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let stream = TokioIo::new(Patient::new(stream, PATIENCE));
+    let served = builder.serve_connection(stream, TowerToHyperService::new(routes));
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

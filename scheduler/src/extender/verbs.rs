@@ -1,21 +1,23 @@
 //! The verbs of the extender protocol.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use wattle_contract::{Decision, PodRequest, Reason};
+use wattle_contract::{PodRequest, Reason};
 
 use super::Shared;
 use super::body;
 use super::call::Call;
-use crate::decide::{decide, neutral_scores};
-use crate::filter::refused;
-use crate::metrics::Verb;
+use crate::decide::{pod_cpu, weigh};
+use crate::filter::{OVER_CAP, refused};
+use crate::metrics::{REASONS, Verb};
+use crate::normalize::neutral;
 use crate::pod;
+use crate::record::Made;
+use crate::view::View;
 use crate::wire::{self, Candidates, ExtenderArgs, PreemptArgs};
 
 /// Bodies from this size on are read by a thread that may take its time.
@@ -30,14 +32,16 @@ pub(super) async fn filter(State(shared): State<Arc<Shared>>, body: Body) -> Res
         Ok(body) => body,
         Err(why) => return call.unread(why),
     };
-    on_fitting_thread(body.len(), || match ExtenderArgs::parse(&body) {
-        Ok(args) => {
-            shared.note_whole_nodes(&args.candidates);
-            let nodes = args.candidates.names();
-            let refused = shared.refused(&args, &nodes);
-            call.answer(StatusCode::OK, wire::filter_answer(&args.candidates, &refused))
+    on_fitting_thread(body.len(), || {
+        let view = shared.view.load();
+        match ExtenderArgs::parse(&body, &view.names) {
+            Ok(args) => {
+                shared.note(&args.candidates);
+                let refused = shared.refused(&view, &args);
+                call.answer(StatusCode::OK, wire::filter_answer(&view.names, &args.candidates, &refused, OVER_CAP))
+            }
+            Err(error) => call.malformed(&error),
         }
-        Err(error) => call.malformed(&error),
     })
 }
 
@@ -48,24 +52,26 @@ pub(super) async fn prioritize(State(shared): State<Arc<Shared>>, body: Body) ->
         Err(why) => return call.unread(why),
     };
     on_fitting_thread(body.len(), || {
-        let args = match ExtenderArgs::parse(&body) {
+        let view = shared.view.load();
+        let args = match ExtenderArgs::parse(&body, &view.names) {
             Ok(args) => args,
             Err(error) => return call.malformed(&error),
         };
-        shared.note_whole_nodes(&args.candidates);
-        let nodes = shared.distinct(args.candidates.names());
-        let Some(pod) = shared.read_pod(&args).filter(|_| shared.is_sane(&nodes)) else {
-            let scores = neutral_scores(&nodes, &shared.config.policy());
-            return call.answer(StatusCode::OK, wire::prioritize_answer(scores.into_iter()));
+        shared.note(&args.candidates);
+        let neutral = || {
+            let score = neutral(shared.config.top_score);
+            wire::prioritize_answer(&view.names, &args.candidates, |_| score)
         };
-        let Some(decision) = shared.decide(pod, &nodes, &|| call.is_late()) else {
+        let Some(pod) = shared.read_pod(&args).filter(|_| shared.is_sane(&args.candidates)) else {
+            return call.answer(StatusCode::OK, neutral());
+        };
+        let Some(made) = shared.decide(&view, pod, &args.candidates, &|| call.is_late()) else {
             call.missed_deadline();
-            let scores = neutral_scores(&nodes, &shared.config.policy());
-            return call.answer(StatusCode::OK, wire::prioritize_answer(scores.into_iter()));
+            return call.answer(StatusCode::OK, neutral());
         };
-        let scores = nodes.iter().zip(&decision.candidates).map(|(node, candidate)| (*node, candidate.score));
-        let answer = wire::prioritize_answer(scores);
-        shared.keep(decision);
+        let score = |at: usize| made.scored.get(at).map_or(0, |scored| scored.score);
+        let answer = wire::prioritize_answer(&view.names, &args.candidates, score);
+        shared.keep(made);
         call.answer(StatusCode::OK, answer)
     })
 }
@@ -93,31 +99,39 @@ pub(super) fn on_fitting_thread<T>(body_len: usize, work: impl FnOnce() -> T) ->
 }
 
 impl Shared {
-    /// Gives the candidates to refuse; the pod is read only where there is anything to refuse for.
-    fn refused<'n>(&self, args: &ExtenderArgs<'_>, nodes: &[&'n str]) -> BTreeMap<&'n str, &'static str> {
-        let view = self.view.load();
+    /// Tells of each candidate whether it is refused; the pod is read only where there is anything to refuse for.
+    fn refused(&self, view: &View, args: &ExtenderArgs<'_>) -> Vec<bool> {
         if view.caps.is_empty() {
-            return BTreeMap::new();
+            return Vec::new();
         }
-        let Some(pod) = self.read_pod(args) else { return BTreeMap::new() };
-        let refused = refused(&view, &self.assumed.read(), &self.config.policy(), &pod, nodes, self.config.clock.now());
-        self.metrics.refused_nodes.inc_by(refused.len() as u64);
+        let Some(pod) = self.read_pod(args) else { return Vec::new() };
+        let (policy, now) = (self.config.policy(), self.config.clock.now());
+        let refused = refused(view, &self.assumed.read(), &policy, &pod, &args.candidates.numbers, now);
+        self.metrics.refused_nodes.inc_by(refused.iter().filter(|is_refused| **is_refused).count() as u64);
         refused
     }
 
     /// Decides without leaving a trace; `None` when the time ran out.
-    pub(super) fn decide(&self, pod: PodRequest, nodes: &[&str], is_late: &dyn Fn() -> bool) -> Option<Decision> {
-        let view = self.view.load();
-        let now = self.config.clock.now();
-        let policy = self.config.policy();
-        let candidates = decide(&view, &self.assumed.read(), &policy, &pod, nodes, now, is_late).ok()?;
-        Some(Decision {
+    pub(super) fn decide(
+        &self,
+        view: &View,
+        pod: PodRequest,
+        candidates: &Candidates<'_>,
+        is_late: &dyn Fn() -> bool,
+    ) -> Option<Made> {
+        let (policy, now) = (self.config.policy(), self.config.clock.now());
+        let scored = weigh(view, &self.assumed.read(), &policy, &pod, &candidates.numbers, now, is_late).ok()?;
+        Some(Made {
             id: self.record.next_id(),
             at: now,
+            cpu: pod_cpu(view, &policy, &pod),
             pod,
             snapshot_version: view.snapshot_version,
             model: view.model.as_ref().map(|model| model.id.clone()),
-            candidates,
+            names: Arc::clone(&view.names),
+            numbers: candidates.numbers.clone(),
+            unknown: candidates.unknown.iter().map(|name| name.as_str().into()).collect(),
+            scored,
         })
     }
 
@@ -145,58 +159,45 @@ impl Shared {
     }
 
     /// Tells whether these can be the nodes of a cluster: nothing absurd is decided about, or kept.
-    pub(super) fn is_sane(&self, nodes: &[&str]) -> bool {
-        let is_sane = nodes.len() <= MOST_CANDIDATES && nodes.iter().all(|node| node.len() <= pod::LONGEST_NAME);
+    pub(super) fn is_sane(&self, candidates: &Candidates<'_>) -> bool {
+        let fits = |name: &wire::Name<'_>| name.as_str().len() <= pod::LONGEST_NAME;
+        let is_sane = candidates.len() <= MOST_CANDIDATES && candidates.unknown.iter().all(fits);
         if !is_sane {
             self.metrics.rejected("absurd_candidates");
         }
         is_sane
     }
 
-    /// Leaves out names that were given before, counted.
-    pub(super) fn distinct<'a>(&self, mut names: Vec<&'a str>) -> Vec<&'a str> {
-        let asked = names.len();
-        let mut seen = HashSet::with_capacity(asked);
-        names.retain(|name| !name.is_empty() && seen.insert(*name));
-        if names.len() < asked {
-            self.metrics.rejected("duplicate_node");
-        }
-        names
-    }
-
-    fn keep(&self, decision: Decision) {
+    fn keep(&self, made: Made) {
         let mut spread = (u32::MAX, 0);
-        for candidate in &decision.candidates {
-            spread = (candidate.score.min(spread.0), candidate.score.max(spread.1));
+        let mut counts = [0_u64; REASONS.len()];
+        for scored in &made.scored {
+            spread = (scored.score.min(spread.0), scored.score.max(spread.1));
+            counts[scored.reason as usize] += 1;
         }
         self.metrics.score_spread.observe(f64::from(spread.1.saturating_sub(spread.0)));
-        self.count_reasons(&decision);
+        for (counter, count) in self.metrics.candidates.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            counter.inc_by(count);
+        }
+        self.metrics.unknown_nodes.inc_by(counts[Reason::NoMeasurement as usize]);
         tracing::debug!(
-            decision.id = %decision.id,
-            pod.namespace = %decision.pod.pod.namespace,
-            pod.name = %decision.pod.pod.name,
-            candidates = decision.candidates.len(),
+            decision.id = %made.id,
+            pod.namespace = %made.pod.pod.namespace,
+            pod.name = %made.pod.pod.name,
+            candidates = made.scored.len(),
             "scored the candidates for a pod"
         );
-        if !self.record.add(decision) {
+        if !self.record.add(made) {
             self.metrics.decisions_dropped.inc();
         }
     }
 
-    fn count_reasons(&self, decision: &Decision) {
-        for reason in REASONS {
-            let count = decision.candidates.iter().filter(|candidate| candidate.reason == reason).count() as u64;
-            if count > 0 {
-                self.metrics.candidates.with_label_values(&[reason.label()]).inc_by(count);
-            }
-            if count > 0 && reason == Reason::NoMeasurement {
-                self.metrics.unknown_nodes.inc_by(count);
-            }
+    /// Counts what is unusual about the candidates of a call.
+    fn note(&self, candidates: &Candidates<'_>) {
+        if candidates.left_out > 0 {
+            self.metrics.rejected("duplicate_node");
         }
-    }
-
-    fn note_whole_nodes(&self, candidates: &Candidates<'_>) {
-        if let Candidates::Nodes(_) = candidates {
+        if candidates.objects.is_some() {
             if self.metrics.whole_node_calls.get().is_multiple_of(1000) {
                 tracing::warn!(
                     "kube-scheduler sends whole Node objects: set nodeCacheCapable: true, or its own resource scoring \
@@ -207,13 +208,3 @@ impl Shared {
         }
     }
 }
-
-const REASONS: [Reason; 7] = [
-    Reason::Predicted,
-    Reason::Drifted,
-    Reason::NoModel,
-    Reason::NoMeasurement,
-    Reason::StaleMeasurement,
-    Reason::NoSnapshot,
-    Reason::Overload,
-];

@@ -1,16 +1,20 @@
-//! The part of the cost that is power.
+//! The part of the cost that is power, or carbon where its intensity is known.
 
 use wattle_contract::Watts;
 
 use super::relative::LeastSpan;
 use crate::predict::Interval;
 
-/// Differences under a twentieth are within what a power model errs by (held-out errors of 3-6 % are usual).
-pub(super) const LEAST_SPAN: LeastSpan = LeastSpan(0.05);
+/// Differences under a twentieth are within what a power model errs by (held-out errors of 3-6 % are usual); under a
+/// hundredth of a watt nothing is told apart.
+pub(super) const LEAST_SPAN: LeastSpan = LeastSpan::Ratio { least: 1.05, floor: 0.01 };
 
-/// formula: mid + doubt · (high - mid). Units: watts.
-pub(super) fn part(added: Option<Interval<Watts>>, doubt: f64) -> Option<f64> {
+/// formula: (mid + doubt · (1 + doubt) · (high - mid)) · carbon. Units: watts, at the cluster's mean carbon intensity.
+///
+/// With age the interval widens to twice its width, and its bad end counts more and more.
+pub(super) fn part(added: Option<Interval<Watts>>, doubt: f64, carbon: f64) -> Option<f64> {
     let added = added?;
     let (mid, high) = (added.mid.get(), added.high.get().max(added.mid.get()));
-    Some(mid + doubt.clamp(0.0, 1.0) * (high - mid))
+    let doubt = doubt.clamp(0.0, 1.0);
+    Some((mid + doubt * (1.0 + doubt) * (high - mid)) * carbon.max(0.0))
 }

@@ -5,15 +5,15 @@ use wattle_contract::Milliseconds;
 use super::relative::LeastSpan;
 use crate::predict::Interval;
 
-/// Differences under a twentieth are lost in the noise of a 95th percentile.
-pub(super) const LEAST_SPAN: LeastSpan = LeastSpan(0.05);
+/// Differences under a twentieth are lost in the noise of a 95th percentile; under ten microseconds nothing is told apart.
+pub(super) const LEAST_SPAN: LeastSpan = LeastSpan::Ratio { least: 1.05, floor: 0.01 };
 
 /// Up to this share of its objective a latency is good enough: lower does not count as better.
 const GOOD_ENOUGH: f64 = 0.8;
 /// At this share of its objective a latency is as bad as any worse one.
 const BROKEN: f64 = 1.2;
 
-/// formula: max(mid + doubt · (high - mid), 0.8 · objective). Units: milliseconds.
+/// formula: max(mid + doubt · (1 + doubt) · (high - mid), 0.8 · objective). Units: milliseconds.
 pub(super) fn part(p95: Interval<Milliseconds>, slo: Option<Milliseconds>, doubt: f64) -> f64 {
     let ms = doubted(p95, doubt);
     slo.map_or(ms, |slo| ms.max(GOOD_ENOUGH * slo.get()))
@@ -28,7 +28,8 @@ pub(super) fn slo_part(p95: Interval<Milliseconds>, slo: Option<Milliseconds>, d
 
 fn doubted(p95: Interval<Milliseconds>, doubt: f64) -> f64 {
     let (mid, high) = (p95.mid.get(), p95.high.get().max(p95.mid.get()));
-    mid + doubt.clamp(0.0, 1.0) * (high - mid)
+    let doubt = doubt.clamp(0.0, 1.0);
+    mid + doubt * (1.0 + doubt) * (high - mid)
 }
 
 #[cfg(test)]

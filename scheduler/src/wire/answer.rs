@@ -1,39 +1,10 @@
 //! The answers: one JSON value each, written straight into the bytes that are sent.
 
-use std::collections::BTreeMap;
-
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::{Candidates, Victims};
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct FilterAnswer<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nodes: Option<NodeList<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node_names: Option<Vec<&'a str>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    failed_nodes: BTreeMap<&'a str, &'static str>,
-}
-
-#[derive(Serialize)]
-struct NodeList<'a> {
-    metadata: Empty,
-    items: Vec<&'a RawValue>,
-}
-
-#[derive(Serialize)]
-struct Empty {}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct HostPriority<'a> {
-    host: &'a str,
-    score: u32,
-}
+use crate::names::{HOST, Names, SCORE, write_entry};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -57,32 +28,86 @@ struct MetaPod<'a> {
 
 /// Writes the answer to a filter call in the kind that was asked: names for names, the same bytes for whole nodes.
 ///
-/// `refused` maps a node to one constant text per reason; such nodes are left out. A node named twice is answered once.
+/// `refused` has one entry a candidate, or none at all when nobody is refused; `why` is one constant text.
 #[must_use]
-pub fn filter_answer(candidates: &Candidates<'_>, refused: &BTreeMap<&str, &'static str>) -> Vec<u8> {
-    let mut seen = std::collections::HashSet::with_capacity(candidates.len());
-    let answer = match candidates {
-        Candidates::Names(names) => {
-            let kept = names.iter().map(|name| name.as_str());
-            let kept = kept.filter(|name| !refused.contains_key(name) && seen.insert(*name));
-            FilterAnswer { nodes: None, node_names: Some(kept.collect()), failed_nodes: refused.clone() }
+pub fn filter_answer(names: &Names, candidates: &Candidates<'_>, refused: &[bool], why: &str) -> Vec<u8> {
+    let is_refused = |at: usize| refused.get(at).copied().unwrap_or(false);
+    let mut answer = Vec::with_capacity(32 + candidates.len() * 20);
+    match &candidates.objects {
+        None => {
+            answer.extend_from_slice(br#"{"NodeNames":["#);
+            let kept = candidates.numbers.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+            separated(&mut answer, kept, |answer, (_, number)| quoted(answer, names, candidates, *number));
         }
-        Candidates::Nodes(nodes) => {
-            let kept = nodes.iter().filter(|node| !node.name.as_str().is_empty());
-            let kept = kept.filter(|node| !refused.contains_key(node.name.as_str()) && seen.insert(node.name.as_str()));
-            let items = kept.map(|node| node.raw).collect();
-            let list = NodeList { metadata: Empty {}, items };
-            FilterAnswer { nodes: Some(list), node_names: None, failed_nodes: refused.clone() }
+        Some(objects) => {
+            answer.extend_from_slice(br#"{"Nodes":{"metadata":{},"items":["#);
+            let kept = objects.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+            separated(&mut answer, kept, |answer, (_, object)| answer.extend_from_slice(object.get().as_bytes()));
         }
-    };
-    written(&answer)
+    }
+    answer.extend_from_slice(if candidates.objects.is_some() { b"]}" } else { b"]" });
+    if refused.contains(&true) {
+        answer.extend_from_slice(br#","FailedNodes":{"#);
+        let why = written(&why);
+        let failed = candidates.numbers.iter().enumerate().filter(|(at, _)| is_refused(*at));
+        separated(&mut answer, failed, |answer, (_, number)| {
+            quoted(answer, names, candidates, *number);
+            answer.push(b':');
+            answer.extend_from_slice(&why);
+        });
+        answer.push(b'}');
+    }
+    answer.push(b'}');
+    answer
 }
 
-/// Writes the answer to a prioritize call.
+/// Writes the answer to a prioritize call; `score` gives the score of each candidate by its place.
 #[must_use]
-pub fn prioritize_answer<'a>(scores: impl Iterator<Item = (&'a str, u32)>) -> Vec<u8> {
-    let scores: Vec<HostPriority<'a>> = scores.map(|(host, score)| HostPriority { host, score }).collect();
-    written(&scores)
+pub fn prioritize_answer(names: &Names, candidates: &Candidates<'_>, score: impl Fn(usize) -> u32) -> Vec<u8> {
+    let mut answer = Vec::with_capacity(2 + candidates.len() * 48);
+    answer.push(b'[');
+    separated(&mut answer, candidates.numbers.iter().enumerate(), |answer, (at, number)| {
+        match names.entry(*number as usize) {
+            [] => write_entry(answer, candidates.name(*number, names)),
+            entry => answer.extend_from_slice(entry),
+        }
+        digits(answer, score(at));
+        answer.push(b'}');
+    });
+    answer.push(b']');
+    answer
+}
+
+fn separated<T>(answer: &mut Vec<u8>, items: impl Iterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            answer.push(b',');
+        }
+        write(answer, item);
+    }
+}
+
+/// Writes a name as JSON: the piece of its entry between `{"Host":` and `,"Score":`.
+fn quoted(answer: &mut Vec<u8>, names: &Names, candidates: &Candidates<'_>, number: u32) {
+    let entry = names.entry(number as usize);
+    match entry.get(HOST.len()..entry.len().saturating_sub(SCORE.len())) {
+        Some(name) if !name.is_empty() => answer.extend_from_slice(name),
+        _ => answer.extend_from_slice(&written(&candidates.name(number, names))),
+    }
+}
+
+fn digits(answer: &mut Vec<u8>, mut number: u32) {
+    let mut text = [0; 10];
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        text[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    answer.extend_from_slice(&text[at..]);
 }
 
 /// Writes the answer to a preempt call: always meta victims, in both modes.
@@ -121,26 +146,54 @@ fn written(answer: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::super::ExtenderArgs;
     use super::*;
+    use wattle_contract::NodeName;
 
     #[test]
     fn filter_answers_a_subset_in_kind_and_once_each() {
-        let args = ExtenderArgs::parse(br#"{"NodeNames":["a","b","a","c"]}"#).expect("well-formed");
+        let names = Names::new(["b", "a"].map(NodeName::from));
+        let args = ExtenderArgs::parse(br#"{"NodeNames":["a","b","a","c"]}"#, &names).expect("well-formed");
 
-        let answer = filter_answer(&args.candidates, &BTreeMap::from([("b", "over the power cap")]));
+        let answer = filter_answer(&names, &args.candidates, &[false, true, false], "over the power cap");
+        let all = filter_answer(&names, &args.candidates, &[], "");
 
         assert_eq!(
             String::from_utf8_lossy(&answer),
             r#"{"NodeNames":["a","c"],"FailedNodes":{"b":"over the power cap"}}"#
         );
+        assert_eq!(String::from_utf8_lossy(&all), r#"{"NodeNames":["a","b","c"]}"#);
+    }
+
+    #[test]
+    fn whole_nodes_are_answered_with_the_bytes_they_came_in() {
+        let body = br#"{"Nodes":{"items":[{"metadata":{"name":"a"},"x":1.50},{"metadata":{"name":"b"}}]}}"#;
+        let names = Names::default();
+        let args = ExtenderArgs::parse(body, &names).expect("well-formed");
+
+        let answer = filter_answer(&names, &args.candidates, &[false, true], "no");
+
+        let expected =
+            r#"{"Nodes":{"metadata":{},"items":[{"metadata":{"name":"a"},"x":1.50}]},"FailedNodes":{"b":"no"}}"#;
+        assert_eq!(String::from_utf8_lossy(&answer), expected);
     }
 
     #[test]
     fn an_answer_without_nodes_is_still_a_list() {
-        let args = ExtenderArgs::parse(br#"{"NodeNames":[]}"#).expect("well-formed");
+        let names = Names::default();
+        let args = ExtenderArgs::parse(br#"{"NodeNames":[]}"#, &names).expect("well-formed");
 
-        assert_eq!(filter_answer(&args.candidates, &BTreeMap::new()), br#"{"NodeNames":[]}"#);
-        assert_eq!(prioritize_answer(std::iter::empty()), b"[]");
+        assert_eq!(filter_answer(&names, &args.candidates, &[], ""), br#"{"NodeNames":[]}"#);
+        assert_eq!(prioritize_answer(&names, &args.candidates, |_| 1), b"[]");
         assert_eq!(preempt_answer(&[]), br#"{"NodeNameToMetaVictims":{}}"#);
         assert_eq!(bind_answer(""), br#"{"Error":""}"#);
+    }
+
+    #[test]
+    fn scores_of_known_and_unknown_names_read_alike() {
+        let names = Names::new(["a"].map(NodeName::from));
+        let args = ExtenderArgs::parse(br#"{"NodeNames":["a","q\"x"]}"#, &names).expect("well-formed");
+
+        let answer = prioritize_answer(&names, &args.candidates, |at| [0, 1_000_000][at]);
+
+        assert_eq!(String::from_utf8_lossy(&answer), r#"[{"Host":"a","Score":0},{"Host":"q\"x","Score":1000000}]"#);
     }
 }

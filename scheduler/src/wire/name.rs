@@ -23,6 +23,12 @@ impl<'a> From<&'a str> for Name<'a> {
     }
 }
 
+impl From<String> for Name<'_> {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
 impl AsRef<str> for Name<'_> {
     fn as_ref(&self) -> &str {
         &self.0

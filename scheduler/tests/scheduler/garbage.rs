@@ -1,9 +1,11 @@
 //! Whatever bytes come: no panic, and an answer or an error.
 
 use proptest::prelude::*;
+use wattle_contract::NodeName;
 use wattle_scheduler::doctor::{Facts, examine};
+use wattle_scheduler::names::Names;
 use wattle_scheduler::pod;
-use wattle_scheduler::wire::{BindArgs, ExtenderArgs, PreemptArgs, filter_answer, preempt_answer};
+use wattle_scheduler::wire::{BindArgs, ExtenderArgs, PreemptArgs, filter_answer, preempt_answer, prioritize_answer};
 
 const CALL: &str = r#"{"Pod":{"metadata":{"name":"p","namespace":"d","uid":"u","labels":{"app":"x"},
 "annotations":{"wattle.dev/slo-p95-ms":"20"},"ownerReferences":[{"kind":"ReplicaSet","name":"p-7d9c5b8f4d","controller":true}]},
@@ -32,9 +34,13 @@ fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn read_all(bytes: &[u8]) {
-    if let Ok(args) = ExtenderArgs::parse(bytes) {
-        let answer = filter_answer(&args.candidates, &std::collections::BTreeMap::new());
+    let names = Names::new(["a", "n1"].map(NodeName::from));
+    if let Ok(args) = ExtenderArgs::parse(bytes, &names) {
+        let answer = filter_answer(&names, &args.candidates, &[true, false], "no");
         assert!(serde_json::from_slice::<serde_json::Value>(&answer).is_ok());
+        let scores = prioritize_answer(&names, &args.candidates, |_| 7);
+        let scores: serde_json::Value = serde_json::from_slice(&scores).expect("JSON");
+        assert_eq!(scores.as_array().map(Vec::len), Some(args.candidates.len()));
         if let Some(raw) = args.pod {
             let _ = pod::read(raw.get(), "cluster.local");
         }
@@ -79,7 +85,7 @@ proptest! {
 fn nesting_without_end_is_refused() {
     for deep in [format!(r#"{{"NodeNames":{}"#, "[".repeat(200_000)), format!(r#"{{"x":{}"#, "{\"a\":".repeat(100_000))]
     {
-        assert!(ExtenderArgs::parse(deep.as_bytes()).is_err());
+        assert!(ExtenderArgs::parse(deep.as_bytes(), &Names::default()).is_err());
     }
     let pod = format!(r#"{{"metadata":{}"#, "[".repeat(200_000));
     assert!(pod::read(&pod, "cluster.local").is_err());

@@ -140,6 +140,6 @@ async fn a_full_channel_drops_decisions_and_counts_them() {
         world.post("/scheduler/prioritize", args(&format!("p-{i}"), &NODES).as_bytes()).await;
     }
 
-    assert_eq!(world.metric("wattle_scheduler_decisions_dropped_total"), 4.0);
+    world.until("wattle_scheduler_decisions_dropped_total", |dropped| dropped == 4.0).await;
     world.stop().await;
 }

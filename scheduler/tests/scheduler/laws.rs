@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wattle_contract::{Candidate, Millicores, Milliseconds, NodeName, PodRequest, Reason, Timestamp, Watts};
+use wattle_contract::{Bytes, Candidate, Millicores, Milliseconds, NodeName, PodRequest, Reason, Timestamp, Watts};
 use wattle_scheduler::assume::{Assumed, AssumedPod};
 use wattle_scheduler::decide::{Policy, decide, pod_cpu};
+use wattle_scheduler::names::Names;
 use wattle_scheduler::normalize::{Standing, neutral, normalize};
 use wattle_scheduler::predict::Interval;
-use wattle_scheduler::score::{Estimate, Weights, costs};
+use wattle_scheduler::score::{Cost, Estimate, Weights, costs};
 use wattle_scheduler::view::View;
 use wattle_scheduler::wire::{ExtenderArgs, filter_answer};
 
@@ -56,7 +57,7 @@ fn exactly(value: f64) -> Interval<Watts> {
 fn scores(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<u32> {
     let standings: Vec<Standing> = costs(estimates, weights, slo)
         .into_iter()
-        .map(|cost| cost.map_or(Standing::Unknown, Standing::Known))
+        .map(|parts| parts.and_then(|parts| Cost::new(parts.cost)).map_or(Standing::Unknown, Standing::Known))
         .collect();
     normalize(&standings, 10)
 }
@@ -73,8 +74,7 @@ fn any_estimate() -> impl Strategy<Value = Estimate> {
             p95: p95.and_then(Milliseconds::new).map(|p95| Interval { low: p95, mid: p95, high: p95 }),
             utilisation,
             local_traffic,
-            typical_p95: None,
-            doubt: 0.0,
+            ..Estimate::default()
         })
 }
 
@@ -83,15 +83,17 @@ proptest! {
     fn filter_answers_with_a_subset(count in 0_usize..40, refused in proptest::collection::vec(0_usize..60, 0..20)) {
         let names = names(count);
         let body = serde_json::to_vec(&serde_json::json!({"Pod": {}, "NodeNames": names})).expect("json");
-        let args = ExtenderArgs::parse(&body).expect("well-formed");
-        let refused_names: Vec<String> = refused.iter().map(|i| format!("node-{i:05}")).collect();
-        let refused: BTreeMap<&str, &'static str> = refused_names.iter().map(|name| (name.as_str(), "no")).collect();
+        let known = Names::new(names.iter().take(count / 2).map(|name| NodeName::from(name.as_str())));
+        let args = ExtenderArgs::parse(&body, &known).expect("well-formed");
+        let is_refused: Vec<bool> = (0..count).map(|i| refused.contains(&i)).collect();
 
-        let answer: serde_json::Value = serde_json::from_slice(&filter_answer(&args.candidates, &refused)).expect("json");
+        let answer = filter_answer(&known, &args.candidates, &is_refused, "no");
+        let answer: serde_json::Value = serde_json::from_slice(&answer).expect("json");
 
         let kept: Vec<&str> =
             answer["NodeNames"].as_array().expect("a list").iter().map(|name| name.as_str().expect("text")).collect();
-        prop_assert!(kept.iter().all(|name| names.iter().any(|asked| asked == name) && !refused.contains_key(name)));
+        let allowed: Vec<&str> = names.iter().zip(&is_refused).filter(|(_, no)| !**no).map(|(n, _)| n.as_str()).collect();
+        prop_assert_eq!(kept, allowed);
     }
 
     #[test]
@@ -247,7 +249,10 @@ fn burst(view: &View, count: usize, nodes: &[&str]) -> BTreeMap<NodeName, usize>
         let node = best.expect("candidates").node.clone();
         *placed.entry(node.clone()).or_insert(0) += 1;
         let cpu = pod_cpu(view, &policy(), &pod);
-        assumed.add(pod.pod, AssumedPod { node, uid: pod.uid, cpu, bound: MEASURED, running_since: Some(MEASURED) });
+        assumed.add(
+            pod.pod,
+            AssumedPod { node, uid: pod.uid, cpu, memory: Bytes(0), bound: MEASURED, running_since: Some(MEASURED) },
+        );
     }
     placed
 }
@@ -294,4 +299,45 @@ fn a_service_that_the_model_never_saw_still_prefers_the_faster_node() {
     };
 
     assert_eq!(scores(&[at(5.0), at(50.0)], &Weights::default(), Milliseconds::new(1.0)), [10, 0]);
+}
+
+#[test]
+fn an_empty_node_costs_its_idle_power_where_empty_nodes_are_off() {
+    let busy = Node { used: 4_000.0, span: Some(300.0), p95: None, ..Node::default() };
+    let empty = Node { used: 0.0, span: Some(200.0), p95: None, ..Node::default() };
+    let mut view = view(&[("busy", busy), ("empty", empty)]);
+    view.nodes[1].is_empty = true;
+    let off = Policy { empty_nodes_off: true, ..policy() };
+
+    let on = decided(&view, &policy(), &pod("p", 500.0), &["busy", "empty"], MEASURED);
+    let woken = decided(&view, &off, &pod("p", 500.0), &["busy", "empty"], MEASURED);
+
+    assert!(on[1].score > on[0].score, "{on:?}");
+    assert!(woken[1].score < woken[0].score, "{woken:?}");
+    assert!(woken[1].added_watts > Watts::new(100.0), "{woken:?}");
+}
+
+#[test]
+fn a_watt_in_a_dirty_zone_counts_more() {
+    let mut view = view(&[("clean", Node::default()), ("dirty", Node::default())]);
+    (view.nodes[0].carbon, view.nodes[1].carbon) = (0.5, 1.5);
+
+    let scored = decided(&view, &policy(), &pod("p", 500.0), &["clean", "dirty"], MEASURED);
+
+    assert!(scored[0].score > scored[1].score, "{scored:?}");
+    assert_eq!(scored[0].added_watts, scored[1].added_watts, "watts stay watts");
+}
+
+#[test]
+fn a_full_memory_and_slow_neighbours_are_no_place_to_be() {
+    let like = || view(&[("a", Node::default()), ("b", Node::default())]);
+    let (mut crowded, mut noisy) = (like(), like());
+    crowded.nodes[0].memory = Some((99.0, 100.0));
+    crowded.nodes[1].memory = Some((50.0, 100.0));
+    noisy.nodes[0].slowdown = Some(2.0);
+
+    for view in [crowded, noisy] {
+        let scored = decided(&view, &policy(), &pod("p", 500.0), &["a", "b"], MEASURED);
+        assert!(scored[0].score < scored[1].score, "{scored:?}");
+    }
 }

@@ -1,11 +1,14 @@
 //! A model of three lines, for laws.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wattle_contract::{Millicores, Milliseconds, NodeName, PodKey, PodRequest, ServiceName, Timestamp, Watts};
 use wattle_scheduler::decide::Policy;
-use wattle_scheduler::predict::{CostModel, Interval, NodeModel};
-use wattle_scheduler::view::{Compiled, Measured, View};
+use wattle_scheduler::memory::Measured;
+use wattle_scheduler::names::Names;
+use wattle_scheduler::predict::{CostModel, Interval, NodeModel, ServicePart};
+use wattle_scheduler::view::{self, Compiled, View};
 use wattle_scheduler::{Clock, Config};
 
 /// A node whose power is `idle + span · u^bend` and whose latency is `p95 / (1 - u)`.
@@ -28,12 +31,16 @@ impl Default for Node {
 struct Toy(BTreeMap<NodeName, Node>);
 
 impl CostModel for Toy {
-    fn node(&self, node: &NodeName) -> Option<&dyn NodeModel> {
-        self.0.get(node).map(|node| node as &dyn NodeModel)
+    fn node(&self, node: &NodeName) -> Option<Box<dyn NodeModel>> {
+        self.0.get(node).map(|node| Box::new(*node) as Box<dyn NodeModel>)
     }
 
     fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
         pod.cpu_request_millicores
+    }
+
+    fn service(&self, _: Option<&ServiceName>) -> ServicePart {
+        ServicePart::default()
     }
 }
 
@@ -42,13 +49,19 @@ impl NodeModel for Node {
         Some((self.used + extra.get()) / self.capacity)
     }
 
+    fn watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
+        let idle = self.span? / 2.0;
+        let mid = idle + self.added_watts(extra)?.mid.get();
+        Some(Interval { low: Watts::new(mid * 0.9)?, mid: Watts::new(mid)?, high: Watts::new(mid * 1.1)? })
+    }
+
     fn added_watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
         let at = |used: f64| self.span.map(|span| span * (used / self.capacity).powf(self.bend));
         let mid = at(self.used + extra.get())? - at(self.used)?;
         Some(Interval { low: Watts::new(mid * 0.9)?, mid: Watts::new(mid)?, high: Watts::new(mid * 1.1)? })
     }
 
-    fn p95(&self, _: Option<&ServiceName>, extra: Millicores) -> Option<Interval<Milliseconds>> {
+    fn p95(&self, _: ServicePart, extra: Millicores) -> Option<Interval<Milliseconds>> {
         let free = (1.0 - self.utilisation(extra)?).max(0.01);
         let mid = self.p95? / free;
         Some(Interval {
@@ -63,8 +76,8 @@ impl NodeModel for Node {
 pub(crate) const MEASURED: Timestamp = Timestamp(1_000_000);
 
 pub(crate) fn view(nodes: &[(&str, Node)]) -> View {
-    let start = Timestamp(MEASURED.0 - 15_000);
-    let measured = |name: &str| (NodeName::from(name), Measured { start, end: MEASURED });
+    let measured = Measured { start: Timestamp(MEASURED.0 - 15_000), end: MEASURED, deviation: 0.0 };
+    let node = |node: &Node| view::Node::new(measured, Some(Box::new(*node)));
     View {
         snapshot_version: Some(1),
         measured_until: Some(MEASURED),
@@ -72,7 +85,8 @@ pub(crate) fn view(nodes: &[(&str, Node)]) -> View {
             id: "toy".to_owned(),
             predictions: Box::new(Toy(nodes.iter().map(|(name, node)| (NodeName::from(*name), *node)).collect())),
         }),
-        nodes: nodes.iter().map(|(name, _)| measured(name)).collect::<HashMap<_, _>>(),
+        names: Arc::new(Names::new(nodes.iter().map(|(name, _)| NodeName::from(*name)))),
+        nodes: nodes.iter().map(|(_, known)| node(known)).collect(),
         ..View::default()
     }
 }
