@@ -155,6 +155,15 @@ pub(crate) struct Rows {
     /// A CSV file with a row a node and window, in place of a database; docs/model.md names its columns.
     #[arg(long, value_name = "FILE", conflicts_with = "store")]
     pub csv: Option<PathBuf>,
+    /// A Prometheus server, or what answers like one, in place of a database: http://HOST:9090, https://USER:PASSWORD@HOST/PATH.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["store", "csv", "kepler", "parquet"])]
+    pub prometheus: Option<String>,
+    /// A file with the bearer token for that server.
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    pub prometheus_token: Option<PathBuf>,
+    /// A Parquet file with the columns of --csv, in place of a database.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["store", "csv", "kepler"])]
+    pub parquet: Option<PathBuf>,
     /// A file of Prometheus answers as the Kepler model server keeps them, in place of a database.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["store", "csv"])]
     pub kepler: Option<PathBuf>,
@@ -206,6 +215,9 @@ pub(crate) struct Train {
     /// The split rule of that data set, such as SPEC-A.
     #[arg(long, value_name = "RULE", requires = "dataset")]
     pub split: Option<String>,
+    /// Scores folds of that data set's training rows only: what to choose by, while the test rows stay unseen.
+    #[arg(long, requires = "dataset")]
+    pub folds: bool,
     /// Folder that holds a folder a data set.
     #[arg(long, value_name = "DIR", env = "WATTLE_CORPUS")]
     pub corpus: Option<PathBuf>,

@@ -2,7 +2,8 @@
 //!
 //! `bench lookups` prints the milliseconds that one thread needs for 5,000 nodes x 4 look-ups (power and p95, before and
 //! after a pod), the median of 200 rounds, and the milliseconds that compiling the tables took.
-//! `bench task DATASET SPLIT DIRECTORY` scores one published task, `bench card DIRECTORY` all of them as a page.
+//! `bench task DATASET SPLIT DIRECTORY` scores one published task, `bench folds …` its folds of training rows only, `bench card
+//! DIRECTORY` all of them as a page.
 //! `bench fit FILE ROWS COLUMNS` reads ROWS x COLUMNS, then ROWS little-endian doubles, runs the whole pipeline on the
 //! first 100,000 rows (ridge on nine tenths, trees on what it leaves, the tenth sets the intervals) and prints the R2 and
 //! the coverage in percent on the rest.
@@ -20,6 +21,7 @@ use wattle_contract::{
 use wattle_model::boost::{BoostOptions, Boosted, Targets};
 use wattle_model::features::Monotone;
 use wattle_model::linear::ridge;
+use wattle_model::named::Look;
 use wattle_model::{COVERAGE, Dataset, Predictor, TrainOptions, named, report, score, train};
 
 fn main() -> io::Result<()> {
@@ -29,15 +31,16 @@ fn main() -> io::Result<()> {
         ["fit", file, rows, columns] => fit(file, rows.parse().unwrap_or(0), columns.parse().unwrap_or(0)),
         ["card", directory] => card(directory),
         ["lookups"] => lookups(),
-        ["task", dataset, split, directory] => task(dataset, split, directory),
+        ["task", dataset, split, directory] => task(dataset, split, directory, Look::Test),
+        ["folds", dataset, split, directory] => task(dataset, split, directory, Look::Folds),
         _ => Err(io::Error::other(
             "usage: bench fit FILE ROWS COLUMNS | bench lookups | bench task DATASET SPLIT DIRECTORY",
         )),
     }
 }
 
-fn task(dataset: &str, split: &str, directory: &str) -> io::Result<()> {
-    let score = named::bench_task(dataset, split, Path::new(directory)).map_err(io::Error::other)?;
+fn task(dataset: &str, split: &str, directory: &str, look: Look) -> io::Result<()> {
+    let score = named::bench_task(dataset, split, Path::new(directory), look).map_err(io::Error::other)?;
     println!("{}", serde_json::to_string(&score)?);
     Ok(())
 }
@@ -47,7 +50,7 @@ fn card(directory: &str) -> io::Result<()> {
     let mut scores = Vec::new();
     for (dataset, splits) in named::TASKS {
         for split in splits {
-            scores.push(named::bench_task(dataset, split, Path::new(directory)).map_err(io::Error::other)?);
+            scores.push(named::bench_task(dataset, split, Path::new(directory), Look::Test).map_err(io::Error::other)?);
         }
     }
     print!("{}", report::card(&scores));

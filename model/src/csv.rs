@@ -26,10 +26,11 @@ impl Csv {
             if text.trim().is_empty() {
                 continue;
             }
-            let cells = cells(&text);
+            // Spreadsheets write a byte order mark before the first name.
+            let cells = cells(text.strip_prefix('\u{feff}').unwrap_or(&text));
             if header == 0 {
                 header = cells.len();
-                csv.columns = cells.into_iter().enumerate().map(|(at, cell)| (cell.trim().to_owned(), at)).collect();
+                csv.name_columns(cells)?;
             } else if cells.len() == header {
                 csv.rows.push(cells);
             } else {
@@ -45,6 +46,30 @@ impl Csv {
             });
         }
         Ok(csv)
+    }
+
+    /// Takes a table that was read elsewhere; a row has a cell a column, an empty one for what is unknown.
+    ///
+    /// # Errors
+    /// [`Error::Import`] for a column that is there twice or a row with another number of cells.
+    pub fn from_rows(name: &str, columns: Vec<String>, rows: Vec<Vec<String>>) -> Result<Self, Error> {
+        let mut csv = Self { name: name.to_owned(), ..Self::default() };
+        let width = columns.len();
+        csv.name_columns(columns)?;
+        if let Some(at) = rows.iter().position(|row| row.len() != width) {
+            return Err(csv.fault(at + 1, format!("{} cells, there are {width} columns", rows[at].len())));
+        }
+        Ok(Self { rows, ..csv })
+    }
+
+    fn name_columns(&mut self, names: Vec<String>) -> Result<(), Error> {
+        for (at, name) in names.into_iter().enumerate() {
+            let name = name.trim().to_owned();
+            if self.columns.insert(name.clone(), at).is_some() {
+                return Err(self.fault(0, format!("column {name:?} is there twice")));
+            }
+        }
+        Ok(())
     }
 
     /// Gives the number of rows without the header.
@@ -134,6 +159,11 @@ mod tests {
         assert_eq!(csv.text("node").expect("a column")[0], "a, \"b\"");
         let fault = csv.numbers("watts").expect_err("not a number");
         assert_eq!(fault.to_string(), "power.csv, line 4: watts is \"much\", expected a finite number or nothing");
+        assert!(
+            Csv::read("x", "a,a\n1,2\n".as_bytes())
+                .is_err_and(|e| e.to_string() == "x, line 1: column \"a\" is there twice")
+        );
+        assert!(Csv::read("x", "\u{feff}a,b\n1,2\n".as_bytes()).is_ok_and(|csv| csv.has("a")));
         assert!(Csv::read("x", "a,b\n1\n".as_bytes()).is_err() && Csv::read("x", "".as_bytes()).is_err());
     }
 }

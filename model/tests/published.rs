@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use wattle_model::Error;
-use wattle_model::named::bench_task;
+use wattle_model::named::{Look, bench_task};
 
 #[test]
 fn unknown_names_and_missing_files_are_told() {
-    let dataset = bench_task("specpwer", "SPEC-A", Path::new("."));
-    let split = bench_task("specpower", "SPEC-Z", Path::new("."));
-    let file = bench_task("kepler-nx12", "KNX-A", Path::new("/nowhere"));
+    let dataset = bench_task("specpwer", "SPEC-A", Path::new("."), Look::Test);
+    let split = bench_task("specpower", "SPEC-Z", Path::new("."), Look::Test);
+    let file = bench_task("kepler-nx12", "KNX-A", Path::new("/nowhere"), Look::Test);
 
     assert!(matches!(dataset, Err(Error::UnknownName { what: "data set", .. })));
     assert!(
@@ -27,8 +27,11 @@ fn a_split_has_the_rows_that_its_rule_names() {
         return;
     }
 
-    let score = bench_task("istio-acmeair", "IST-C", &corpus).expect("a score");
+    let score = bench_task("istio-acmeair", "IST-C", &corpus, Look::Test).expect("a score");
+    let folds = bench_task("istio-acmeair", "IST-C", &corpus, Look::Folds).expect("a score");
 
     assert_eq!((score.rows, score.rows_test), (1173, 559));
     assert!(score.mae < score.mae_constant);
+    assert_eq!((folds.mae, folds.coverage), (None, None), "test rows were looked at");
+    assert_eq!(folds.mae_inner, score.mae_inner);
 }

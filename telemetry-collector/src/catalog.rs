@@ -8,7 +8,7 @@ use promql_parser::label::{MatchOp, Matcher, Matchers};
 use wattle_contract::{EnergySource, Labels, METRIC_NAME, NodeName};
 
 /// Every metric a window is computed from.
-const WANTED: &str = "^(?:kepler_node_cpu_joules_total|kepler_node_cpu_usage_ratio|kepler_node_cpu_info|\
+pub(crate) const WANTED: &str = "^(?:kepler_node_cpu_joules_total|kepler_node_cpu_usage_ratio|kepler_node_cpu_info|\
     kepler_pod_cpu_joules_total|kepler_container_cpu_seconds_total|kepler_node_(?:package|dram|platform)_joules_total|\
     istio_requests_total|istio_request_duration_milliseconds_bucket|istio_re(?:quest|sponse)_bytes_sum)$";
 

@@ -18,6 +18,7 @@ mod collector;
 mod config;
 mod error;
 mod graph;
+pub mod history;
 mod metrics;
 mod publish;
 mod query;

@@ -9,7 +9,6 @@ use wattle_model::{Artifact, Dataset, report};
 
 use crate::args::Evaluate;
 use crate::learn;
-use crate::progress;
 use crate::settings::Settings;
 use crate::verbs::rows;
 
@@ -25,7 +24,7 @@ pub(crate) async fn run(args: Evaluate, settings: Settings) -> anyhow::Result<Ex
     if args.json {
         println!("{}", serde_json::to_string(&evaluation)?);
     } else {
-        println!("{}", progress::scores(&evaluation));
+        print!("{}", report::table(&evaluation));
     }
     Ok(ExitCode::SUCCESS)
 }

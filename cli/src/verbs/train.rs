@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use wattle_contract::Timestamp;
+use wattle_model::named::Look;
 use wattle_model::{Dataset, TrainOptions, Trained, named, report};
 
 use crate::args::Train;
@@ -66,7 +67,7 @@ fn learn(data: &Dataset, options: &TrainOptions, wants_report: bool) -> anyhow::
 /// Trains and scores one published data set by its split rule, as docs/model-card.md lists them; writes no artifact.
 fn score_published(dataset: &str, split: &str, args: &Train) -> anyhow::Result<ExitCode> {
     let folder = args.corpus.as_deref().unwrap_or_else(|| Path::new("../shared/data"));
-    let score = named::bench_task(dataset, split, folder)
+    let score = named::bench_task(dataset, split, folder, if args.folds { Look::Folds } else { Look::Test })
         .with_context(|| format!("cannot score {dataset} {split} from {} (--corpus DIR)", folder.display()))?;
     println!("{}", if args.json { serde_json::to_string(&score)? } else { serde_json::to_string_pretty(&score)? });
     Ok(ExitCode::SUCCESS)

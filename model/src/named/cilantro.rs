@@ -3,13 +3,13 @@
 //! It is here to show exactly that: allocation alone does not explain the tail, and a low p99 is censored.
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Guess, Task, TaskScore, group_folds};
+use super::{Fitted, Guess, Look, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
 use crate::features::Monotone;
 
-pub(super) fn score(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
+pub(super) fn score(csv: &Csv, split: &str, look: Look) -> Result<TaskScore, Error> {
     let names = csv.names_with("alloc_");
     let shares: Vec<Vec<f64>> = names.iter().map(|name| csv.numbers(name)).collect::<Result<_, _>>()?;
     let (runs, number) = (csv.text("run")?, |name: &str| csv.numbers(name));
@@ -29,7 +29,7 @@ pub(super) fn score(csv: &Csv, split: &str) -> Result<TaskScore, Error> {
     let folds = group_folds(&train, &block, 5);
     let ms = truth.clone();
     let fit = Box::new(|seen: &[usize]| fit(&rows, &ms, seen));
-    Task { truth, train, test, folds, fit }.score("hotelres-cilantro", split, "p99, ms")
+    Task { truth, train, test, folds, fit }.score("hotelres-cilantro", split, "p99, ms", look)
 }
 
 fn fit<'a>(rows: &'a [Vec<f64>], ms: &[f64], seen: &[usize]) -> Result<Fitted<'a>, Error> {

@@ -8,7 +8,7 @@
 use ndarray::Array2;
 
 use super::learn::{Blend, BlendOptions};
-use super::{Fitted, Guess, Task, TaskScore, group_folds};
+use super::{Fitted, Guess, Look, Task, TaskScore, group_folds};
 use crate::Error;
 use crate::boost::{BoostOptions, Loss};
 use crate::csv::Csv;
@@ -34,7 +34,7 @@ const BLOCK: usize = 100;
 /// Rows by which a new workload is told: the last minute, from features alone.
 const RUN: usize = 20;
 
-pub(super) fn score(csv: &Csv, split: &str, target: &str) -> Result<TaskScore, Error> {
+pub(super) fn score(csv: &Csv, split: &str, target: &str, look: Look) -> Result<TaskScore, Error> {
     let columns: Vec<Vec<f64>> = COUNTERS.iter().map(|name| csv.numbers(name)).collect::<Result<_, _>>()?;
     let truth = csv.numbers(target)?;
     let count = csv.len();
@@ -50,7 +50,7 @@ pub(super) fn score(csv: &Csv, split: &str, target: &str) -> Result<TaskScore, E
     let folds = group_folds(&train, &|row| if split == "KNX-C" { row } else { row / BLOCK }, 20);
     let watts = truth.clone();
     let fit = Box::new(|seen: &[usize]| fit(&raw, &rows, &watts, seen));
-    Task { truth, train, test, folds, fit }.score("kepler-nx12", split, &format!("{target}, W"))
+    Task { truth, train, test, folds, fit }.score("kepler-nx12", split, &format!("{target}, W"), look)
 }
 
 /// Counters, their ratios (instructions per cycle, cycles and instructions per processor time, misses per cycle), and

@@ -3,9 +3,55 @@
 use std::fmt::Write;
 
 use crate::artifact::Artifact;
+use crate::evaluate::Evaluation;
 use crate::features::FeatureSchema;
 use crate::latency::LatencyModel;
 use crate::named::TaskScore;
+
+/// Tells where a model comes from, in a sentence.
+pub(super) fn origin(artifact: &Artifact) -> String {
+    let provenance = &artifact.provenance;
+    let hours = (provenance.until.0.saturating_sub(provenance.from.0)) as f64 / 3_600_000.0;
+    let nodes = artifact.power.as_ref().map_or(0, |power| power.nodes.len());
+    let services = artifact.p95.as_ref().map_or(0, |p95| p95.services.len());
+    format!(
+        "{} learnt {nodes} nodes and {services} services from {} windows over {hours:.1} hours; {}.",
+        provenance.program, provenance.windows, provenance.excluded
+    )
+}
+
+/// Lays scores out as a table, each beside its baseline.
+#[must_use]
+pub fn table(evaluation: &Evaluation) -> String {
+    let cell =
+        |value: Option<f64>, unit: &str| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2} {unit}"));
+    let mut text = format!(
+        "{:12} {:>11} {:>11} {:>12} {:>10} {:>11}\n",
+        "TARGET", "MAPE", "BASELINE", "MAE", "INSIDE 90%", "IN BUCKET"
+    );
+    let mut row = |name: &str, figures: [Option<f64>; 5], unit: &str| {
+        let [ours, baseline, mae, inside, bucket] = figures;
+        let _ = writeln!(
+            text,
+            "{name:12} {:>11} {:>11} {:>12} {:>10} {:>11}",
+            cell(ours, "%"),
+            cell(baseline, "%"),
+            cell(mae, unit),
+            cell(inside, "%"),
+            cell(bucket, "%")
+        );
+    };
+    let e = evaluation;
+    row("power", [e.power_mape, e.power_mape_baseline, e.power_mae_watts, e.power_coverage, None], "W");
+    row(
+        "p95",
+        [e.latency_mape, e.latency_mape_baseline, e.latency_mae_ms, e.latency_coverage, e.latency_in_bracket],
+        "ms",
+    );
+    let _ = writeln!(text, "{} rows scored, {} learnt from", e.rows_held_out, e.rows);
+    let _ = writeln!(text, "baselines: {}; {}", e.power_baseline, e.latency_baseline);
+    text
+}
 
 /// Tells what is in a model: layers, features with units and ranges, scores and provenance.
 #[must_use]
@@ -111,7 +157,8 @@ pub fn card(scores: &[TaskScore]) -> String {
          **What it predicts.** The power of a node (watts) and the 95th percentile latency of a service on it (milliseconds) for a\n\
          placement that has not happened, each with a 90 % interval.\n\n\
          **What it must not be used for.** Billing, or machines that neither a meter nor a data sheet describes: those have no\n\
-         prediction. Intervals hold for load like that of the training span; no running role watches for drift yet.\n\n\
+         prediction. Intervals hold for load like that of the training span; where the scheduler sees it\n\
+         drift it falls back to physics and the linear layer.\n\n\
          **How it was tested.** Published data sets with fixed splits. The column *inner* is cross-validation inside the training\n\
          rows. Test scores were in view while recipes were chosen, so read them as optimistic; docs/model.md says where.\n\
          MAPE in percent, MAE in the target's unit;\n\

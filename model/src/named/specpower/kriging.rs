@@ -9,7 +9,8 @@ use ndarray::Array2;
 /// by cross-validation over the training machines of SPEC-A, where 2 to 8 and 0.003 to 0.03 were equal within 0.1 %.
 const REACH: f64 = 4.0;
 const NOISE: f64 = 0.01;
-const TREND: f64 = 0.05;
+/// Weight of the straight line, where targets have no trend taken off.
+pub(super) const TREND: f64 = 0.05;
 
 /// A fitted process.
 #[derive(Debug)]
@@ -18,11 +19,12 @@ pub(super) struct Kriging {
     centre: Vec<f64>,
     mean: Vec<f64>,
     weights: Array2<f64>,
+    trend: f64,
 }
 
 impl Kriging {
     /// Fits; `places` and `targets` have a row a machine.
-    pub(super) fn fit(places: &[Vec<f64>], targets: &[Vec<f64>]) -> Self {
+    pub(super) fn fit(places: &[Vec<f64>], targets: &[Vec<f64>], trend: f64) -> Self {
         let count = places.len();
         let average = |rows: &[Vec<f64>]| -> Vec<f64> {
             let columns = rows.first().map_or(0, Vec::len);
@@ -30,14 +32,14 @@ impl Kriging {
         };
         let (centre, mean) = (average(places), average(targets));
         let places: Vec<Vec<f64>> = places.iter().map(|place| less(place, &centre)).collect();
-        let mut lower = Array2::from_shape_fn((count, count), |(i, j)| kernel(&places[i], &places[j]));
+        let mut lower = Array2::from_shape_fn((count, count), |(i, j)| kernel(&places[i], &places[j], trend));
         for at in 0..count {
             lower[[at, at]] += NOISE;
         }
         factor(&mut lower);
         let mut weights = Array2::from_shape_fn((count, mean.len()), |(row, level)| targets[row][level] - mean[level]);
         solve(&lower, &mut weights);
-        Self { places, centre, mean, weights }
+        Self { places, centre, mean, weights, trend }
     }
 
     /// Predicts all levels at a place.
@@ -45,7 +47,7 @@ impl Kriging {
         let place = less(place, &self.centre);
         let mut levels = self.mean.clone();
         for (known, weights) in self.places.iter().zip(self.weights.rows()) {
-            let alike = kernel(known, &place);
+            let alike = kernel(known, &place, self.trend);
             for (level, weight) in levels.iter_mut().zip(weights) {
                 *level += alike * weight;
             }
@@ -58,10 +60,10 @@ fn less(place: &[f64], centre: &[f64]) -> Vec<f64> {
     place.iter().zip(centre).map(|(value, centre)| value - centre).collect()
 }
 
-fn kernel(a: &[f64], b: &[f64]) -> f64 {
+fn kernel(a: &[f64], b: &[f64], trend: f64) -> f64 {
     let (apart, along) =
         a.iter().zip(b).fold((0.0, 0.0), |(apart, along), (a, b)| (apart + (a - b) * (a - b), along + a * b));
-    (-apart.sqrt() / REACH).exp() + TREND * along / a.len().max(1) as f64
+    (-apart.sqrt() / REACH).exp() + trend * along / a.len().max(1) as f64
 }
 
 /// Replaces a positive definite matrix by its lower Cholesky factor.
@@ -99,7 +101,7 @@ mod tests {
         let places: Vec<Vec<f64>> = (0..30).map(|at| vec![f64::from(at) / 3.0]).collect();
         let targets: Vec<Vec<f64>> = places.iter().map(|place| vec![2.0 * place[0] + 1.0]).collect();
 
-        let process = Kriging::fit(&places, &targets);
+        let process = Kriging::fit(&places, &targets, TREND);
 
         assert!((process.at(&[5.0])[0] - 11.0).abs() < 0.05);
         assert!(process.at(&[12.0])[0] > 21.0);
