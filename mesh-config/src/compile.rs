@@ -37,6 +37,7 @@ use crate::documents::Documents;
 use crate::finding::Finding;
 use crate::gateway_api::Translation;
 use crate::registry::Registry;
+use crate::resource::Resource;
 use crate::settings::MeshSettings;
 
 pub(crate) use actions::is_host;
@@ -169,6 +170,19 @@ pub(crate) fn table(documents: &Documents, workload: &WorkloadIdentity) -> Route
 pub(crate) fn arriving(documents: &Documents, workload: &WorkloadIdentity) -> (Vec<JwtRule>, Vec<Arc<RateLimit>>) {
     let context = Context::new(documents, workload);
     (tokens::of_workload(&context), rate_limits::of_workload(&context))
+}
+
+/// Gives the DestinationRules and the HealthCheck that hold for a host, for explanations.
+pub(crate) fn resources_of(
+    documents: &Documents,
+    workload: &WorkloadIdentity,
+    host: &str,
+    namespace: &str,
+) -> Vec<Arc<Resource>> {
+    let context = Context::new(documents, workload);
+    let mut resources = context.plan.destination_rules.of(&context, host, namespace).resources;
+    resources.extend(context.plan.health_checks.of(&context, host, namespace));
+    resources
 }
 
 /// Gives the policies of a workload, for explanations.

@@ -2,13 +2,14 @@
 
 mod arriving;
 mod evaluate;
+mod settings;
 mod text;
 mod verdict;
 
 use std::sync::Arc;
 
 use serde::Serialize;
-use wattle_contract::route::{Action, Cluster, RetryPolicy, Route, RouteTable, VirtualHost};
+use wattle_contract::route::{Action, Cluster, Route, RouteTable, VirtualHost};
 use wattle_contract::{ProxyMode, WorkloadIdentity};
 
 use crate::compile;
@@ -225,7 +226,7 @@ fn destinations(
                 cluster: one.cluster.to_string(),
                 percent: f64::from(one.weight) * 100.0 / f64::from(total.max(1)),
                 endpoints: cluster.map(|cluster| cluster.endpoints.len()),
-                settings: cluster.map(|cluster| settings(cluster, route)).unwrap_or_default(),
+                settings: cluster.map(|cluster| told(documents, client, cluster, route)).unwrap_or_default(),
                 policy,
                 arriving,
             }
@@ -233,44 +234,9 @@ fn destinations(
         .collect()
 }
 
-fn settings(cluster: &Cluster, route: &Route) -> Vec<String> {
-    let mut lines = vec![
-        match route.timeout {
-            Some(timeout) => format!("timeout {} s for all tries together", timeout.as_secs_f64()),
-            None => "no timeout".to_owned(),
-        },
-        route.retries.as_ref().map_or_else(|| "no retries".to_owned(), retries),
-        format!("balancer {:?}", cluster.balancer),
-        format!("TLS {:?}", cluster.tls),
-    ];
-    let limits = &cluster.limits;
-    if *limits != wattle_contract::route::Limits::default() {
-        lines.push(format!("limits of each client proxy: {limits:?}"));
-    }
-    if let Some(outlier) = &cluster.outlier {
-        let needed = 100_u32.div_ceil(outlier.max_ejection_percent.max(1));
-        lines.push(format!(
-            "ejects after {:?} consecutive 5xx, at most {} % of the endpoints (nobody below {needed} endpoints)",
-            outlier.consecutive_5xx.unwrap_or(0),
-            outlier.max_ejection_percent
-        ));
-    }
-    if let Some(check) = &cluster.health_check {
-        lines.push(format!(
-            "asks every endpoint every {} s ({:?}), out after {} failures, back after {}",
-            check.interval.as_secs_f64(),
-            check.kind,
-            check.unhealthy_threshold,
-            check.healthy_threshold
-        ));
-    }
-    lines.extend(route.rate_limits.iter().map(|limit| arriving::limit(limit)));
-    lines
-}
-
-fn retries(policy: &RetryPolicy) -> String {
-    let each = policy.per_try_timeout.map_or_else(String::new, |time| format!(", {} s each", time.as_secs_f64()));
-    format!("up to {} further tries{each}, on {}", policy.attempts, evaluate::retry_words(&policy.on))
+fn told(documents: &Documents, client: &WorkloadIdentity, cluster: &Cluster, route: &Route) -> Vec<String> {
+    let resources = compile::resources_of(documents, client, cluster.service.as_str(), &cluster.namespace);
+    settings::lines(cluster, route, &resources)
 }
 
 /// Finds the virtual host of a request.

@@ -18,8 +18,8 @@ use crate::resource::Resource;
 
 const TARGET_NOT_FOUND: RuleId = reference("target-not-found");
 const HOST_NOT_FOUND: RuleId = reference("host-not-found");
-const SELECTS_NOTHING: RuleId = RuleId::warning("WAT0120", "limit-selects-nothing");
-const NO_TOKENS: RuleId = RuleId::warning("WAT0121", "no-request-authentication");
+const SELECTS_NOTHING: RuleId = RuleId::warning("WAT0124", "limit-selects-nothing");
+const NO_TOKENS: RuleId = RuleId::warning("WAT0125", "no-request-authentication");
 
 /// Analyses limits, checks, and policies that ask for tokens.
 pub(super) fn analyse(analysis: &mut Analysis<'_>) {

@@ -1,7 +1,7 @@
 //! What the authorization policies of the workload behind a cluster say of a request.
 
 use wattle_contract::route::{
-    AuthorizationPolicy, Cluster, Condition, Operation, PolicyAction, Rule, Source, StringMatch, Values,
+    AuthorizationPolicy, Cluster, Condition, InboundTls, Operation, PolicyAction, Rule, Source, StringMatch, Values,
 };
 use wattle_contract::{EndpointAddress, ProxyMode, WorkloadIdentity};
 
@@ -45,7 +45,19 @@ pub(super) fn of_cluster(
     let port = at_workload.or(by_number).unwrap_or(request.port);
     let (tokens, limits) = compile::arriving(documents, &server);
     let verdict = decide(&policies, Some(client), &RequestDescription { port, ..request.clone() });
-    (verdict, arriving::lines(&tokens, &limits, request))
+    let mut lines = arriving::lines(&tokens, &limits, request);
+    let root = &documents.settings().root_namespace;
+    let (mode, by) = documents.plan().peer_modes.mode(root, &cluster.namespace, &server.labels, port);
+    if let Some(resource) = by {
+        let (line, _) = resource.locate("spec.mtls");
+        let mode = match mode {
+            InboundTls::Disable => "refused (DISABLE)",
+            InboundTls::Permissive => "taken beside cleartext (PERMISSIVE)",
+            InboundTls::Strict => "demanded (STRICT)",
+        };
+        lines.push(format!("mesh mTLS is {mode} by {} {}:{line}", resource.object(), resource.file()));
+    }
+    (verdict, lines)
 }
 
 /// Decides by policies; a client outside the mesh has no identity.
