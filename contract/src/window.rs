@@ -127,4 +127,39 @@ pub struct Edge {
     pub error_ratio: f64,
     /// 95th percentile of the latency seen by the client's proxy.
     pub p95_ms: Option<LatencyBracket>,
+    /// Median of the same.
+    #[serde(default)]
+    pub p50_ms: Option<LatencyBracket>,
+    /// 99th percentile of the same.
+    #[serde(default)]
+    pub p99_ms: Option<LatencyBracket>,
+    /// Active energy of the server's pods for one of its requests.
+    #[serde(default)]
+    pub joules_per_request: Option<Joules>,
+    /// Share of the traces' time that was spent waiting for the server over this edge. Range: 0..=1.
+    #[serde(default)]
+    pub critical_path_share: Option<f64>,
+    /// Share of calls that stayed on the client's node. Range: 0..=1.
+    #[serde(default)]
+    pub same_node_share: Option<f64>,
+}
+
+impl Edge {
+    /// Makes an edge of which nothing but its calls is known.
+    #[must_use]
+    pub fn between(client: impl Into<ServiceName>, server: impl Into<ServiceName>, requests_per_second: f64) -> Self {
+        Self {
+            client: client.into(),
+            server: server.into(),
+            requests_per_second,
+            bytes_per_second: None,
+            error_ratio: 0.0,
+            p95_ms: None,
+            p50_ms: None,
+            p99_ms: None,
+            joules_per_request: None,
+            critical_path_share: None,
+            same_node_share: None,
+        }
+    }
 }

@@ -22,13 +22,16 @@ use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher};
 use crate::receive::intake::{Intake, now};
 use crate::receive::scrape::Scraper;
-use crate::receive::{otlp, scrape};
+use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
 use crate::store::samples::{Due, Samples};
+use crate::store::traces::{self, Keeping};
 use crate::{Error, query};
 
 /// How long an orderly end may take.
 const END: Duration = Duration::from_secs(4);
+/// How often the service graph's counters are written as samples.
+const GRAPH_EVERY: Duration = Duration::from_secs(15);
 /// How often the head is looked through for chunks to cut.
 const CUT_EVERY: Duration = Duration::from_secs(10);
 /// How often what is too old is dropped.
@@ -43,6 +46,20 @@ pub struct Listeners {
     pub otlp_grpc: Option<TcpListener>,
     /// OTLP over HTTP.
     pub otlp_http: Option<TcpListener>,
+    /// Zipkin's spans.
+    pub zipkin: Option<TcpListener>,
+    /// Jaeger's query API over HTTP, and what Grafana and Kiali ask of Tempo.
+    pub jaeger_http: Option<TcpListener>,
+    /// Jaeger's query API over gRPC.
+    pub jaeger_grpc: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Listens for the API alone.
+    #[must_use]
+    pub const fn only(api: TcpListener) -> Self {
+        Self { api, otlp_grpc: None, otlp_http: None, zipkin: None, jaeger_http: None, jaeger_grpc: None }
+    }
 }
 
 /// What a collector has done since its start.
@@ -88,7 +105,10 @@ impl Collector {
         let window_ms = i64::try_from(config.window.as_millis()).unwrap_or(i64::MAX);
         let samples = Arc::new(Samples::open(store.clone(), window_ms, now()).await?);
         metrics.series.set(i64::try_from(samples.series_count()).unwrap_or(i64::MAX));
-        let intake = Intake::new(store, samples, metrics);
+        let keeping =
+            Keeping { retention: config.retention, attributes: config.search_attributes.clone(), ..Keeping::default() };
+        let writer = traces::Writer::open(store.clone(), keeping, Arc::default()).await?;
+        let intake = Intake::new(store, samples, writer.traces(), metrics);
         scrape::declare(&intake);
 
         let (sender, snapshots) = watch::channel(None);
@@ -96,15 +116,27 @@ impl Collector {
         let publisher = Publisher::open(intake.clone(), config.clone(), sender, published.clone()).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(publisher.run(shutdown.clone()));
+        tasks.spawn(writer.run(shutdown.clone()));
+        tasks.spawn(write_graph(intake.clone(), shutdown.clone()));
         tasks.spawn(keep_house(intake.clone(), config.retention, shutdown.clone()));
         scrape_all(&mut tasks, &intake, &config, &shutdown);
         let api = query::routes(intake.clone(), snapshots.clone(), config.query);
         tasks.spawn(serve(listeners.api, api, shutdown.clone()));
+        let http = [
+            (listeners.otlp_http, otlp::http_routes(intake.clone())),
+            (listeners.zipkin, zipkin::routes(intake.clone())),
+            (listeners.jaeger_http, query::jaeger_routes(intake.clone())),
+        ];
+        for (listener, routes) in http {
+            if let Some(listener) = listener {
+                tasks.spawn(serve(listener, routes, shutdown.clone()));
+            }
+        }
         if let Some(listener) = listeners.otlp_grpc {
             tasks.spawn(otlp::serve_grpc(intake.clone(), listener, shutdown.clone()));
         }
-        if let Some(listener) = listeners.otlp_http {
-            tasks.spawn(serve(listener, otlp::http_routes(intake.clone()), shutdown.clone()));
+        if let Some(listener) = listeners.jaeger_grpc {
+            tasks.spawn(query::serve_jaeger_grpc(intake.clone(), listener, shutdown.clone()));
         }
         Ok(Self { intake, snapshots, published, shutdown, tasks })
     }
@@ -187,6 +219,29 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
     }
 }
 
+/// Writes the service graph's counters into the sample store.
+async fn write_graph(intake: Intake, shutdown: CancellationToken) {
+    let mut tick = tokio::time::interval(GRAPH_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        for (reason, count) in intake.traces.graph.unpaired() {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            intake.metrics.graph_unpaired.with_label_values(&[reason.label()]).set(count);
+        }
+        let samples = intake.traces.graph.samples(now());
+        if samples.is_empty() {
+            continue;
+        }
+        if let Err(error) = intake.samples("spans", samples).await {
+            tracing::error!(%error, "the service graph's series were not stored");
+        }
+    }
+}
+
 /// Cuts every chunk that is due, a transaction at a time: appends go on in between.
 async fn cut_all(intake: &Intake) -> Result<(), Error> {
     loop {
@@ -201,6 +256,7 @@ async fn cut_all(intake: &Intake) -> Result<(), Error> {
 async fn drop_before(intake: &Intake, retention: Duration) -> Result<(), Error> {
     let before = now().minus(retention);
     intake.store.drop_before(before).await?;
+    intake.traces.drop_before(before).await?;
     intake.samples.forget(before).await
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wattle_contract::{MachineFacts, NodeName};
 
 use crate::Error;
+use crate::store::traces::SEARCH_ATTRIBUTES;
 
 /// What the collector is told to do.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub retention: Duration,
     /// What one query may cost.
     pub query: QueryLimits,
+    /// Attributes of spans and resources that searches are quick for; others are searched by looking at every span.
+    pub search_attributes: Vec<String>,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
             machines: BTreeMap::new(),
             retention: Duration::from_secs(15 * 24 * 3600),
             query: QueryLimits::default(),
+            search_attributes: SEARCH_ATTRIBUTES.split_whitespace().map(str::to_owned).collect(),
         }
     }
 }

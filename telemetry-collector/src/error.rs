@@ -74,6 +74,9 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// More is waiting for the store than may wait.
+    #[error("the collector is behind: too much is waiting for the store; send again later")]
+    Busy,
     /// A setting is out of its range.
     #[error("collector setting {setting}: {reason}")]
     Setting {
@@ -100,6 +103,7 @@ impl Error {
             Self::InUse { .. } => "in_use",
             Self::Store { .. } => "store",
             Self::Row { .. } => "row",
+            Self::Busy => "busy",
             Self::Setting { .. } => "setting",
             Self::Metrics(_) => "metrics",
         }

@@ -5,7 +5,8 @@
 //! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`) |
 //! | `wattle_collector_samples_rejected_total{reason}` | samples not taken; `not_stored`: scraped while the store failed |
 //! | `wattle_collector_series` | series in memory |
-//! | `wattle_collector_spans_total` | spans acknowledged |
+//! | `wattle_collector_spans_total`, `wattle_collector_spans_rejected_total{reason}` | spans acknowledged and not taken |
+//! | `wattle_collector_graph_unpaired_spans` `{reason}` | ends of calls whose other end did not come, since the start |
 //! | `wattle_collector_scrapes_total`, `wattle_collector_scrape_failures_total{reason}` | scrapes |
 //! | `wattle_collector_store_errors_total{kind}` | operations that failed in the store, by kind of error |
 //! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
@@ -13,7 +14,7 @@
 //! | `wattle_collector_windows_total` | windows published |
 //! | `wattle_collector_query_seconds`, `wattle_collector_query_errors_total{reason}` | queries |
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::Error;
 
@@ -24,6 +25,8 @@ pub(crate) struct Metrics {
     pub(crate) rejected: IntCounterVec,
     pub(crate) series: IntGauge,
     pub(crate) spans: IntCounter,
+    pub(crate) spans_rejected: IntCounterVec,
+    pub(crate) graph_unpaired: IntGaugeVec,
     pub(crate) scrapes: IntCounter,
     pub(crate) scrape_failures: IntCounterVec,
     pub(crate) store_errors: IntCounterVec,
@@ -55,11 +58,16 @@ impl Metrics {
         };
         let series = IntGauge::new("wattle_collector_series", "Series in memory")?;
         registry.register(Box::new(series.clone()))?;
+        let unpaired = Opts::new("wattle_collector_graph_unpaired_spans", "Ends of calls whose other end did not come");
+        let graph_unpaired = IntGaugeVec::new(unpaired, &["reason"])?;
+        registry.register(Box::new(graph_unpaired.clone()))?;
         Ok(Self {
             samples: counters("wattle_collector_samples_total", "Samples acknowledged", "way")?,
             rejected: counters("wattle_collector_samples_rejected_total", "Samples not taken", "reason")?,
             series,
             spans: counter("wattle_collector_spans_total", "Spans acknowledged")?,
+            spans_rejected: counters("wattle_collector_spans_rejected_total", "Spans not taken", "reason")?,
+            graph_unpaired,
             scrapes: counter("wattle_collector_scrapes_total", "Scrapes tried")?,
             scrape_failures: counters("wattle_collector_scrape_failures_total", "Scrapes that failed", "reason")?,
             store_errors: counters("wattle_collector_store_errors_total", "Operations failed in the store", "kind")?,

@@ -13,6 +13,8 @@ use wattle_contract::{ClusterSnapshot, Joules, NodeName, PodPlacement, Timestamp
 use crate::Error;
 use crate::catalog;
 use crate::config::Config;
+use crate::graph::edge::{self, Rollups, Table};
+use crate::graph::report;
 use crate::receive::intake::{Intake, now};
 use crate::window::{self, Inputs};
 
@@ -28,6 +30,13 @@ pub(crate) struct Published {
     pub(crate) joules: BTreeMap<NodeName, Joules>,
 }
 
+/// A window and what goes with it.
+struct Computed {
+    window: Window,
+    placements: Vec<PodPlacement>,
+    traffic: Table,
+}
+
 /// Computes, stores and publishes.
 pub(crate) struct Publisher {
     intake: Intake,
@@ -37,6 +46,10 @@ pub(crate) struct Publisher {
     version: u64,
     /// Start of the newest window there is.
     newest: i64,
+    /// Start of the newest window that is in the graph's roll-ups from before the start.
+    rolled_up: i64,
+    /// What each window added to the roll-ups, for as long as it may be computed again.
+    added: BTreeMap<i64, Table>,
 }
 
 impl Publisher {
@@ -47,13 +60,20 @@ impl Publisher {
         sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
         published: Arc<Mutex<Published>>,
     ) -> Result<Self, Error> {
-        let mut this = Self { intake, config, sender, published, version: 0, newest: i64::MIN };
+        let mut this = Self {
+            intake,
+            config,
+            sender,
+            published,
+            version: 0,
+            newest: i64::MIN,
+            rolled_up: i64::MIN,
+            added: BTreeMap::new(),
+        };
         if let Some((version, window)) = this.intake.store.newest_window().await? {
-            (this.version, this.newest) = (version, window.start.0);
-            let placements = match this.compute(window.start.0).await? {
-                Some((_, placements)) => placements,
-                None => Vec::new(),
-            };
+            (this.version, this.newest, this.rolled_up) = (version, window.start.0, window.start.0);
+            let placements = this.compute(window.start.0).await?.map(|computed| computed.placements);
+            let placements = placements.unwrap_or_default();
             let snapshot = window::snapshot(version, now(), window, placements);
             this.sender.send_replace(Some(Arc::new(snapshot)));
         }
@@ -100,13 +120,16 @@ impl Publisher {
     }
 
     async fn publish_one(&mut self, start: i64) -> Result<(), Error> {
-        let Some((window, placements)) = self.compute(start).await? else { return Ok(()) };
+        let Some(Computed { mut window, placements, traffic }) = self.compute(start).await? else { return Ok(()) };
+        let (graph, _) = report::both(&self.intake, window.end.0 - report::RECENT_MS, window.end.0, now()).await?;
+        graph.complete(&mut window.edges);
         let stored = self.intake.store.windows(Timestamp(start), Timestamp(start + 1)).await?;
         if stored.first().is_some_and(|stored| is_same(stored, &window)) {
             return Ok(());
         }
         self.intake.store.put_window(&window, self.version + 1).await?;
         self.version += 1;
+        self.roll_up(start, traffic).await?;
         self.count(&window, stored.first());
         self.intake.metrics.windows.inc();
         if start >= self.newest {
@@ -117,7 +140,27 @@ impl Publisher {
         Ok(())
     }
 
-    async fn compute(&self, start: i64) -> Result<Option<(Window, Vec<PodPlacement>)>, Error> {
+    /// Adds a window's traffic to the graph's roll-ups, in place of what it added when it was computed before.
+    async fn roll_up(&mut self, start: i64, traffic: Table) -> Result<(), Error> {
+        let before = self.added.get(&start);
+        if before.is_none() && start <= self.rolled_up {
+            // Its part was added before the start and is not known any more: rather late samples less than twice.
+            return Ok(());
+        }
+        let mut difference = traffic.clone();
+        if let Some(before) = before {
+            difference.take_off(before);
+        }
+        let mut rollups = Rollups::new();
+        edge::roll_up(&mut rollups, edge::METRICS, start, &difference);
+        self.intake.store.add_rollups(&rollups).await?;
+        self.added.insert(start, traffic);
+        let oldest = now().minus(2 * LOOK_BACK).0;
+        self.added = self.added.split_off(&oldest);
+        Ok(())
+    }
+
+    async fn compute(&self, start: i64) -> Result<Option<Computed>, Error> {
         let (length, wanted) = (self.length(), catalog::wanted());
         let (from, end) = (start - Inputs::reach(length), start + length);
         let Some(series) = self.intake.samples.select(&wanted, from, end - 1, SAMPLES_LIMIT).await? else {
@@ -126,7 +169,10 @@ impl Publisher {
         };
         let config = self.config.clone();
         let task = tokio::task::spawn_blocking(move || {
-            window::compute(&Inputs { start, end, series: &series, machines: &config.machines })
+            let inputs = Inputs { start, end, series: &series, machines: &config.machines };
+            let (window, placements) = window::compute(&inputs)?;
+            let traffic = window::traffic(&inputs, &window);
+            Some(Computed { window, placements, traffic })
         });
         task.await.map_err(|error| Error::row("a new window", error))
     }

@@ -1,7 +1,10 @@
 //! The ways out: Prometheus's HTTP API, snapshots and the service graph.
 
+mod graph_api;
+mod jaeger;
 mod prometheus_api;
 mod promql;
+mod tempo;
 
 use std::sync::Arc;
 
@@ -14,9 +17,8 @@ use tokio::sync::watch;
 use wattle_contract::ClusterSnapshot;
 
 use crate::config::QueryLimits;
-use crate::graph;
 use crate::receive::intake::Intake;
-use crate::receive::remote_write;
+use crate::receive::{otlp, remote_write};
 
 /// Largest write request accepted, packed.
 const WRITE_LIMIT: usize = 32 << 20;
@@ -29,15 +31,14 @@ pub(crate) fn routes(intake: Intake, snapshots: Snapshots, limits: QueryLimits) 
         .route("/api/v1/write", post(remote_write::write))
         .layer(DefaultBodyLimit::max(WRITE_LIMIT))
         .with_state(intake.clone());
-    let published = Router::new()
-        .route("/api/v1/snapshot", get(snapshot))
-        .route("/api/v1/graph", get(service_graph))
-        .with_state(snapshots);
+    let published = Router::new().route("/api/v1/snapshot", get(snapshot)).with_state(snapshots.clone());
     Router::new()
         .route("/-/healthy", get(async || "wattle collector is healthy.\n"))
         .route("/-/ready", get(async || "wattle collector is ready.\n"))
         .merge(write)
         .merge(published)
+        .merge(graph_api::routes(intake.clone(), snapshots))
+        .merge(otlp::metrics_route(intake.clone()))
         .merge(prometheus_api::routes(intake, limits))
 }
 
@@ -54,10 +55,9 @@ async fn snapshot(State(snapshots): State<Snapshots>, headers: HeaderMap) -> Res
     ([(header::ETAG, tag)], axum::Json(newest.as_ref())).into_response()
 }
 
-/// Answers `GET /api/v1/graph`.
-async fn service_graph(State(snapshots): State<Snapshots>) -> Response {
-    match snapshots.borrow().as_deref() {
-        Some(snapshot) => axum::Json(graph::of(&snapshot.window)).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no window has been measured yet\n").into_response(),
-    }
+/// Gives the routes of Jaeger's listener.
+pub(crate) fn jaeger_routes(intake: Intake) -> Router {
+    jaeger::routes(intake.clone()).merge(tempo::routes(intake))
 }
+
+pub(crate) use jaeger::serve_grpc as serve_jaeger_grpc;

@@ -2,8 +2,10 @@
 
 pub(crate) mod exposition;
 mod exposition_text;
+pub(crate) mod grpc;
 pub(crate) mod intake;
 pub(crate) mod otlp;
 pub(crate) mod remote_write;
 pub(crate) mod scrape;
 mod scrape_body;
+pub(crate) mod zipkin;

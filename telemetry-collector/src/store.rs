@@ -15,6 +15,7 @@ pub(crate) mod outcome;
 mod postgres;
 pub(crate) mod read;
 mod retention;
+mod rollup;
 pub(crate) mod samples;
 mod series;
 mod sqlite;

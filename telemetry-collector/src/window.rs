@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 
 use wattle_contract::{ClusterSnapshot, MachineFacts, NodeName, PodPlacement, Timestamp, Window};
 
+use crate::graph::edge::Table;
 use crate::store::samples::Selected;
 
 /// What a window is computed from.
@@ -57,12 +58,17 @@ pub(crate) fn compute(inputs: &Inputs<'_>) -> Option<(Window, Vec<PodPlacement>)
     let energy = energy::Energy::find(inputs);
     let services = traffic::services(inputs, &pods, &energy);
     let nodes = energy.nodes(inputs, &pods, &services);
-    let edges = traffic::edges(inputs);
+    let edges = traffic::edges(inputs, &services);
     if nodes.is_empty() && services.is_empty() && edges.is_empty() {
         return None;
     }
     let window = Window { start: Timestamp(inputs.start), end: Timestamp(inputs.end), nodes, services, edges };
     Some((window, pods.placements()))
+}
+
+/// Gives what passed over the edges of a computed window.
+pub(crate) fn traffic(inputs: &Inputs<'_>, window: &Window) -> Table {
+    traffic::table(inputs, &window.services)
 }
 
 /// Puts a published state together.

@@ -27,7 +27,7 @@ async fn as_a_child() {
         let api = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = api.local_addr().expect("bound");
         let config = Config { store_url: store_url.clone(), retention: common::FOR_EVER, ..Config::default() };
-        let listeners = Listeners { api, otlp_grpc: None, otlp_http: None };
+        let listeners = Listeners::only(api);
         match Collector::start(config, listeners, &Registry::new(), CancellationToken::new()).await {
             Ok(collector) => Some((collector, address)),
             Err(Error::InUse { .. }) => None,

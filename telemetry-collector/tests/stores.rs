@@ -36,7 +36,7 @@ async fn what_was_acknowledged_is_there_after_a_start_without_an_end() {
             let (api, registry) =
                 (tokio::net::TcpListener::bind("127.0.0.1:0").await.ok()?, prometheus::Registry::new());
             let address = api.local_addr().ok()?.to_string();
-            let listeners = Listeners { api, otlp_grpc: None, otlp_http: None };
+            let listeners = Listeners::only(api);
             let shutdown = tokio_util::sync::CancellationToken::new();
             Some((Collector::start(config(&store.url), listeners, &registry, shutdown).await.ok()?, address))
         })
@@ -160,7 +160,7 @@ async fn a_second_collector_is_refused() {
         let running = start(config(&store.url)).await;
 
         let api = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let listeners = Listeners { api, otlp_grpc: None, otlp_http: None };
+        let listeners = Listeners::only(api);
         let registry = prometheus::Registry::new();
         let second = Collector::start(config(&store.url), listeners, &registry, running.shutdown.clone());
 

@@ -45,6 +45,9 @@ pub(crate) async fn bind(settings: &Settings, ports: &mut Ports) -> anyhow::Resu
         api: ports.bind("collector: Prometheus API, snapshot", "collector.listen", collector.listen).await?,
         otlp_grpc: Some(ports.bind("collector: OTLP gRPC", "collector.otlp_grpc", collector.otlp_grpc).await?),
         otlp_http: Some(ports.bind("collector: OTLP HTTP", "collector.otlp_http", collector.otlp_http).await?),
+        zipkin: Some(ports.bind("collector: Zipkin", "collector.zipkin", collector.zipkin).await?),
+        jaeger_http: Some(ports.bind("collector: Jaeger HTTP", "collector.jaeger_http", collector.jaeger_http).await?),
+        jaeger_grpc: Some(ports.bind("collector: Jaeger gRPC", "collector.jaeger_grpc", collector.jaeger_grpc).await?),
     })
 }
 
@@ -70,9 +73,14 @@ pub(crate) async fn start(
         scrape: settings.collector.scrape.0.clone(),
         machines: settings.collector.machines.0.clone(),
         retention: settings.collector.retention,
+        search_attributes: search_attributes(&settings.collector.search_attributes),
         ..Config::default()
     };
     Collector::start(config, listeners, registry, shutdown)
         .await
         .with_context(|| format!("cannot start the collector on {}", redact(&url)))
+}
+
+fn search_attributes(names: &str) -> Vec<String> {
+    names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

@@ -32,6 +32,18 @@ section! {
         otlp_grpc: SocketAddr = "127.0.0.1:4317";
         /// Address of OTLP over HTTP.
         otlp_http: SocketAddr = "127.0.0.1:4318";
+        /// Address that Zipkin's spans are posted to.
+        zipkin: SocketAddr = "127.0.0.1:9411";
+        /// Address of Jaeger's query API over HTTP, and of what Grafana and Kiali ask of Tempo.
+        jaeger_http: SocketAddr = "127.0.0.1:16686";
+        /// Address of Jaeger's query API over gRPC.
+        jaeger_grpc: SocketAddr = "127.0.0.1:16685";
+        /// Attributes of spans and resources that trace searches are quick for, with commas between; others are searched too.
+        search_attributes: String = "http.method,http.request.method,http.status_code,http.response.status_code,\
+            http.route,http.target,rpc.method,rpc.service,db.system,db.system.name,db.name,db.namespace,\
+            messaging.system,peer.service,error.type,component,response_flags,upstream_cluster,\
+            istio.canonical_service,istio.namespace,istio.mesh_id,service.namespace,k8s.namespace.name,k8s.pod.name,\
+            k8s.node.name,k8s.deployment.name,host.name";
         /// Where measurements are kept: `sqlite://FILE` or `postgres://…`; empty means `sqlite://DATA/wattle.db`.
         store: Option<String> = "";
         /// Length of a measurement window, the row that the model learns from.

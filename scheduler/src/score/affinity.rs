@@ -114,14 +114,7 @@ mod tests {
     }
 
     fn edge(client: &str, server: &str, rate: f64) -> Edge {
-        Edge {
-            client: client.into(),
-            server: server.into(),
-            requests_per_second: rate,
-            bytes_per_second: None,
-            error_ratio: 0.0,
-            p95_ms: None,
-        }
+        Edge::between(client, server, rate)
     }
 
     fn window() -> Window {

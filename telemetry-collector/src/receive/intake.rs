@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::time::Instant;
 use wattle_contract::{Sample, Timestamp};
 
 use crate::Error;
 use crate::metrics::Metrics;
+use crate::receive::otlp::Deltas;
 use crate::store::Store;
 use crate::store::outcome::Appended;
 use crate::store::samples::Samples;
-use crate::store::traces::SpanNames;
+use crate::store::traces::{self, Traces};
 
 /// Gives the wall clock.
 pub(crate) fn now() -> Timestamp {
@@ -27,8 +29,9 @@ pub(crate) struct Intake {
     pub(crate) store: Arc<Store>,
     pub(crate) samples: Arc<Samples>,
     pub(crate) metrics: Metrics,
-    names: Arc<tokio::sync::Mutex<SpanNames>>,
+    pub(crate) traces: Arc<Traces>,
     pub(crate) metadata: Arc<parking_lot::RwLock<Metadata>>,
+    pub(crate) deltas: Arc<tokio::sync::Mutex<Deltas>>,
     accepted: Arc<AtomicU64>,
     spans: Arc<AtomicU64>,
 }
@@ -46,13 +49,14 @@ pub(crate) struct MetricMetadata {
 }
 
 impl Intake {
-    pub(crate) fn new(store: Arc<Store>, samples: Arc<Samples>, metrics: Metrics) -> Self {
+    pub(crate) fn new(store: Arc<Store>, samples: Arc<Samples>, traces: Arc<Traces>, metrics: Metrics) -> Self {
         Self {
             store,
             samples,
             metrics,
-            names: Arc::default(),
+            traces,
             metadata: Arc::default(),
+            deltas: Arc::default(),
             accepted: Arc::default(),
             spans: Arc::default(),
         }
@@ -79,14 +83,17 @@ impl Intake {
         outcome
     }
 
-    /// Takes spans; gives how many.
-    pub(crate) async fn spans(&self, request: &ExportTraceServiceRequest) -> Result<u64, Error> {
-        let outcome = self.store.add_spans(request, &mut *self.names.lock().await, now()).await;
+    /// Takes spans; `body` is the request as protobuf. Gives how many were taken and how many are not valid.
+    pub(crate) async fn spans(&self, body: Bytes, request: ExportTraceServiceRequest) -> Result<(u64, u64), Error> {
+        let all = traces::count_all(&request) as u64;
+        let outcome = self.traces.append(body, request).await.map(|taken| (taken as u64, all - taken as u64));
         match &outcome {
-            Ok(count) => {
-                self.spans.fetch_add(*count, Ordering::Relaxed);
-                self.metrics.spans.inc_by(*count);
+            Ok((taken, invalid)) => {
+                self.spans.fetch_add(*taken, Ordering::Relaxed);
+                self.metrics.spans.inc_by(*taken);
+                self.metrics.spans_rejected.with_label_values(&["invalid_id"]).inc_by(*invalid);
             }
+            Err(Error::Busy) => self.metrics.spans_rejected.with_label_values(&["busy"]).inc_by(all),
             Err(error) => self.metrics.store_errors.with_label_values(&[error.label()]).inc(),
         }
         outcome
@@ -98,9 +105,13 @@ impl Intake {
         let url = format!("sqlite://{}", dir.join("closed.db").display());
         let store = Arc::new(Store::open(&url).await.expect("the store opens"));
         let samples = Samples::open(store.clone(), 15_000, now()).await.expect("an empty store");
+        let writer = traces::Writer::open(store.clone(), traces::Keeping::default(), Arc::default()).await;
+        let writer = writer.expect("an empty store");
+        let traces = writer.traces();
+        tokio::spawn(writer.run(tokio_util::sync::CancellationToken::new()));
         store.close().await;
         let metrics = Metrics::register(&prometheus::Registry::new()).expect("an empty registry");
-        Self::new(store, Arc::new(samples), metrics)
+        Self::new(store, Arc::new(samples), traces, metrics)
     }
 
     /// Gives the samples acknowledged since the start.

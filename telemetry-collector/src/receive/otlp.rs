@@ -1,109 +1,143 @@
-//! OTLP: traces over gRPC, and over HTTP as protobuf or JSON.
+//! OTLP: traces and metrics, over gRPC and over HTTP as protobuf or JSON.
+//!
+//! What cannot be kept of a request is told of as partial success; the rest is kept. A request is refused as a whole
+//! when it does not parse (do not send it again) or when the store is behind or fails (send it again later).
 
-use std::io::Read;
+mod delta;
+mod http;
+mod names;
+mod points;
+mod walk;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use prost::Message;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::codec::CompressionEncoding;
+use tonic::Status;
 
+use super::grpc::{self, Answer, Methods, Service};
 use super::intake::Intake;
+use crate::Error;
+
+pub(crate) use delta::Deltas;
+pub(crate) use http::{gunzip, metrics_route, routes as http_routes};
+pub(crate) use names::text;
 
 /// Largest request accepted, unpacked.
-const LIMIT: usize = 16 << 20;
+pub(crate) const LIMIT: usize = 16 << 20;
 
-struct Receiver {
-    intake: Intake,
+/// Why a request that parses was not taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The store is behind: again later.
+    Busy(String),
+    /// The store failed: again later.
+    Unavailable(String),
 }
 
-#[tonic::async_trait]
-impl TraceService for Receiver {
-    async fn export(
-        &self,
-        request: tonic::Request<ExportTraceServiceRequest>,
-    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
-        match self.intake.spans(request.get_ref()).await {
-            Ok(_) => Ok(tonic::Response::new(ExportTraceServiceResponse::default())),
-            Err(error) => {
-                tracing::error!(%error, "spans were not stored");
-                Err(tonic::Status::unavailable(error.to_string()))
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Busy => Self::Busy(error.to_string()),
+            error => {
+                tracing::error!(%error, "spans or metrics were not stored");
+                Self::Unavailable(error.to_string())
             }
         }
     }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Busy(message) => Self::resource_exhausted(message),
+            Refusal::Unavailable(message) => Self::unavailable(message),
+        }
+    }
+}
+
+/// Takes spans; `body` is the request as protobuf.
+pub(crate) async fn take_traces(
+    intake: &Intake,
+    body: Bytes,
+    request: ExportTraceServiceRequest,
+) -> Result<ExportTraceServiceResponse, Refusal> {
+    let (_, invalid) = intake.spans(body, request).await?;
+    let partial_success = (invalid > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: i64::try_from(invalid).unwrap_or(i64::MAX),
+        error_message: "spans without a trace id of 16 bytes and a span id of 8, not all zero, cannot be kept"
+            .to_owned(),
+    });
+    Ok(ExportTraceServiceResponse { partial_success })
+}
+
+/// Takes metrics.
+pub(crate) async fn take_metrics(
+    intake: &Intake,
+    request: ExportMetricsServiceRequest,
+) -> Result<ExportMetricsServiceResponse, Refusal> {
+    let mut deltas = intake.deltas.lock().await;
+    let found = walk::samples(request, &mut deltas);
+    intake.metadata.write().extend(found.metadata);
+    let (mut rejected, mut message) = (found.rejected, found.reason);
+    let appended = intake.samples("otlp", found.samples).await.inspect_err(|_| deltas.take_back())?;
+    deltas.keep();
+    if let Some((reason, labels)) = appended.first {
+        rejected += appended.rejected.iter().map(|(_, count)| *count as i64).sum::<i64>();
+        let series = crate::store::outcome::describe(&labels);
+        message.get_or_insert_with(|| format!("{series}: {}", reason.message()));
+    }
+    let partial_success =
+        message.map(|error_message| ExportMetricsPartialSuccess { rejected_data_points: rejected, error_message });
+    Ok(ExportMetricsServiceResponse { partial_success })
+}
+
+#[derive(Clone)]
+struct Traces(Intake);
+
+impl Methods for Traces {
+    const NAME: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+
+    fn call(&self, method: &str, message: Bytes) -> BoxFuture<'static, Result<Answer, Status>> {
+        let (intake, is_known) = (self.0.clone(), method == "Export");
+        Box::pin(async move {
+            let request = decoded(is_known, &message)?;
+            Ok(vec![take_traces(&intake, message, request).await?.encode_to_vec()])
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Metrics(Intake);
+
+impl Methods for Metrics {
+    const NAME: &'static str = "opentelemetry.proto.collector.metrics.v1.MetricsService";
+
+    fn call(&self, method: &str, message: Bytes) -> BoxFuture<'static, Result<Answer, Status>> {
+        let (intake, is_known) = (self.0.clone(), method == "Export");
+        Box::pin(async move {
+            let request = decoded(is_known, &message)?;
+            Ok(vec![take_metrics(&intake, request).await?.encode_to_vec()])
+        })
+    }
+}
+
+fn decoded<M: Message + Default>(is_known: bool, message: &[u8]) -> Result<M, Status> {
+    if !is_known {
+        return Err(Status::unimplemented("the one method is Export"));
+    }
+    M::decode(message).map_err(|error| Status::invalid_argument(format!("message does not decode: {error}")))
 }
 
 /// Serves OTLP over gRPC until told to stop.
 pub(crate) async fn serve_grpc(intake: Intake, listener: TcpListener, shutdown: CancellationToken) {
-    let service = TraceServiceServer::new(Receiver { intake })
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(LIMIT);
-    let served = tonic::transport::Server::builder()
-        .add_service(service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.cancelled())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the OTLP gRPC listener ended");
-    }
-}
-
-/// Gives the routes of OTLP over HTTP.
-pub(crate) fn http_routes(intake: Intake) -> Router {
-    Router::new().route("/v1/traces", post(traces)).layer(DefaultBodyLimit::max(LIMIT)).with_state(intake)
-}
-
-async fn traces(State(intake): State<Intake>, headers: HeaderMap, body: Bytes) -> Response {
-    let is_json = content_type(&headers).starts_with("application/json");
-    let request = match decode(&headers, &body, is_json) {
-        Ok(request) => request,
-        Err((status, message)) => return (status, message).into_response(),
-    };
-    match intake.spans(&request).await {
-        Ok(_) if is_json => ([(header::CONTENT_TYPE, "application/json")], "{}").into_response(),
-        Ok(_) => {
-            let body = ExportTraceServiceResponse::default().encode_to_vec();
-            ([(header::CONTENT_TYPE, "application/x-protobuf")], body).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "spans were not stored");
-            (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response()
-        }
-    }
-}
-
-fn content_type(headers: &HeaderMap) -> &str {
-    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
-}
-
-fn decode(headers: &HeaderMap, body: &[u8], is_json: bool) -> Result<ExportTraceServiceRequest, (StatusCode, String)> {
-    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
-    let mut plain = Vec::new();
-    let body = match headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes) {
-        Some(b"gzip") => {
-            let mut reader = flate2::read::GzDecoder::new(body).take(LIMIT as u64 + 1);
-            reader.read_to_end(&mut plain).map_err(|error| bad(format!("body is not gzip: {error}")))?;
-            if plain.len() > LIMIT {
-                return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("body is longer than {LIMIT} bytes unpacked")));
-            }
-            plain.as_slice()
-        }
-        None | Some(b"identity") => body,
-        Some(_) => return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding is not gzip".to_owned())),
-    };
-    if is_json {
-        serde_json::from_slice(body).map_err(|error| bad(format!("body is no OTLP JSON: {error}")))
-    } else if content_type(headers).starts_with("application/x-protobuf") {
-        ExportTraceServiceRequest::decode(body).map_err(|error| bad(format!("body is no OTLP protobuf: {error}")))
-    } else {
-        let message = "content-type is neither application/x-protobuf nor application/json";
-        Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned()))
-    }
+    let routes = tonic::service::Routes::new(Service::new(Traces(intake.clone()), LIMIT));
+    grpc::serve(routes.add_service(Service::new(Metrics(intake), LIMIT)), listener, shutdown).await;
 }

@@ -10,12 +10,20 @@ use super::{Backend, postgres, sqlite};
 use crate::Error;
 
 /// Migrations as (version, what it brings, SQLite, PostgreSQL): the same numbers in both.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "store",
-    include_str!("../../../migrations/sqlite/0001_store.sql"),
-    include_str!("../../../migrations/postgres/0001_store.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "store",
+        include_str!("../../../migrations/sqlite/0001_store.sql"),
+        include_str!("../../../migrations/postgres/0001_store.sql"),
+    ),
+    (
+        100,
+        "traces",
+        include_str!("../../../migrations/sqlite/0100_traces.sql"),
+        include_str!("../../../migrations/postgres/0100_traces.sql"),
+    ),
+];
 
 pub(super) async fn open(url: &str) -> Result<(Backend, String), Error> {
     if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {

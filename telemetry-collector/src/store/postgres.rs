@@ -8,7 +8,6 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 
 use super::open::without_credentials;
 use super::series::{ChunkRow, NewSeries, StoredChunk};
-use super::traces::IndexRow;
 use crate::Error;
 
 /// Key of the advisory lock of the one collector that may write: "wattle" as bytes.
@@ -76,25 +75,6 @@ pub(super) async fn insert_chunks(tx: &mut PgConnection, rows: &[ChunkRow]) -> R
     )
     .bind(&series)
     .bind(rows.iter().map(|row| row.cut_seq).collect::<Vec<_>>())
-    .execute(tx)
-    .await
-    .map(drop)
-}
-
-pub(super) async fn insert_index(tx: &mut PgConnection, batch: i64, rows: &[IndexRow]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into span_index (batch_id, trace_id, service_id, operation_id, start_us, duration_us, span_count, \
-         is_error) select $1, * from unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], \
-         $7::bigint[], $8::bigint[])",
-    )
-    .bind(batch)
-    .bind(rows.iter().map(|row| &row.trace[..]).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.service).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.operation).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.start_us).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.duration_us).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.spans).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| i64::from(row.is_error)).collect::<Vec<_>>())
     .execute(tx)
     .await
     .map(drop)

@@ -8,14 +8,13 @@ use super::{Store, on_pool};
 use crate::Error;
 
 impl Store {
-    /// Drops windows, spans and decisions from before a time.
+    /// Drops windows, roll-ups and decisions from before a time.
     pub(crate) async fn drop_before(&self, before: Timestamp) -> Result<(), Error> {
         on_pool!(self, pool => {
             for statement in [
                 "delete from cluster_window where end_ms < $1",
                 "delete from decision where at_ms < $1",
-                // Takes its search rows along.
-                "delete from span_batch where end_ms < $1",
+                "delete from graph_rollup where start_ms + step_ms < $1",
             ] {
                 sqlx::query(statement).bind(before.0).execute(pool).await.map_err(Error::store("dropping old rows"))?;
             }

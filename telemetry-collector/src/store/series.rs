@@ -47,6 +47,8 @@ pub struct Stats {
     pub windows: u64,
     /// Spans.
     pub spans: u64,
+    /// Spans that are in the journal and in no block yet.
+    pub spans_waiting: u64,
 }
 
 impl Store {
@@ -165,13 +167,16 @@ impl Store {
             let row = sqlx::query(
                 "select (select count(*) from series), (select count(*) from journal), (select count(*) from chunk), \
                  (select count(*) from cluster_window), \
-                 (select cast(coalesce(sum(span_count), 0) as bigint) from span_batch)",
+                 (select cast(coalesce(sum(span_count), 0) as bigint) from \
+                  (select span_count from span_partition union all select span_count from span_journal) as spans), \
+                 (select cast(coalesce(sum(span_count), 0) as bigint) from span_journal)",
             ).fetch_one(pool).await.map_err(read())?;
             let count = |at: usize| -> Result<u64, Error> {
                 row.try_get::<i64, _>(at).map(|count| u64::try_from(count).unwrap_or(0)).map_err(read())
             };
             Ok(Stats {
                 series: count(0)?, journal_rows: count(1)?, chunks: count(2)?, windows: count(3)?, spans: count(4)?,
+                spans_waiting: count(5)?,
             })
         })
     }

@@ -13,7 +13,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::series::{ChunkRow, NewSeries, StoredChunk};
-use super::traces::IndexRow;
 use crate::Error;
 
 /// SQLITE_CORRUPT and SQLITE_NOTADB of <https://www.sqlite.org/rescode.html>.
@@ -113,26 +112,6 @@ pub(super) async fn insert_chunks(tx: &mut SqliteConnection, rows: &[ChunkRow]) 
             .bind(row.cut_seq)
             .execute(&mut *tx)
             .await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn insert_index(tx: &mut SqliteConnection, batch: i64, rows: &[IndexRow]) -> Result<(), sqlx::Error> {
-    for row in rows {
-        sqlx::query(
-            "insert into span_index (batch_id, trace_id, service_id, operation_id, start_us, duration_us, span_count, \
-             is_error) values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(batch)
-        .bind(&row.trace[..])
-        .bind(row.service)
-        .bind(row.operation)
-        .bind(row.start_us)
-        .bind(row.duration_us)
-        .bind(row.spans)
-        .bind(i64::from(row.is_error))
-        .execute(&mut *tx)
-        .await?;
     }
     Ok(())
 }

@@ -17,6 +17,19 @@ impl Buckets {
         }
     }
 
+    /// Walks the buckets that hold something: lower bound, upper bound and count. The last ends where it begins.
+    pub(crate) fn each(&self, mut look: impl FnMut(f64, f64, f64)) {
+        let (mut low, mut below) = (0.0_f64, 0.0_f64);
+        for &(bound, up_to) in &self.bounds {
+            let high = if bound.is_finite() { bound.max(low) } else { low };
+            if up_to > below {
+                look(low, high, up_to - below);
+                below = up_to;
+            }
+            low = high;
+        }
+    }
+
     /// Gives the bucket that a quantile lies in; `None` without observations.
     ///
     /// Formula: linear interpolation inside the bucket, as PromQL's `histogram_quantile`. Range: `q` in 0..=1.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use wattle_contract::{Edge, Labels, Millicores, NodeName, ServiceName, ServiceWindow, Watts};
+use wattle_contract::{Edge, Joules, Labels, Millicores, NodeName, ServiceName, ServiceWindow, Watts};
 
 use super::Inputs;
 use super::energy::Energy;
 use super::pods::Pods;
 use super::quantile::Buckets;
 use crate::catalog::{kepler_node, known, pod_zone};
+use crate::graph::edge::{Connection, Table};
 
 const REQUESTS: &str = "istio_requests_total";
 const DURATION: &str = "istio_request_duration_milliseconds_bucket";
@@ -53,7 +54,48 @@ pub(super) fn services(inputs: &Inputs<'_>, pods: &Pods, energy: &Energy) -> Vec
 }
 
 /// Gives who called whom, ordered by client then server.
-pub(super) fn edges(inputs: &Inputs<'_>) -> Vec<Edge> {
+pub(super) fn edges(inputs: &Inputs<'_>, services: &[ServiceWindow]) -> Vec<Edge> {
+    let found = calls(inputs);
+    let entry = |((client, server), traffic): ((ServiceName, ServiceName), Traffic)| Edge {
+        bytes_per_second: traffic.bytes,
+        error_ratio: traffic.error_ratio(),
+        p50_ms: traffic.buckets.quantile(0.5),
+        p95_ms: traffic.buckets.quantile(0.95),
+        p99_ms: traffic.buckets.quantile(0.99),
+        joules_per_request: joules_per_request(services, &server).and_then(Joules::new),
+        same_node_share: same_node(services, &client, &server),
+        ..Edge::between(client, server, traffic.requests)
+    };
+    found.into_iter().map(entry).collect()
+}
+
+/// Gives what passed over the edges during the window, in the form that adds up.
+pub(super) fn table(inputs: &Inputs<'_>, services: &[ServiceWindow]) -> Table {
+    let seconds = (inputs.end - inputs.start) as f64 / 1e3;
+    let mut table = Table { covered_seconds: seconds, ..Table::default() };
+    for ((client, server), traffic) in calls(inputs) {
+        let stats = table.edge(client.as_str(), server.as_str(), Connection::Call);
+        stats.requests = traffic.requests * seconds;
+        stats.errors = traffic.errors * seconds;
+        stats.bytes = traffic.bytes.map(|bytes| bytes * seconds);
+        if let Some(joules) = joules_per_request(services, &server) {
+            (stats.joules, stats.metered) = (Some(joules * stats.requests), stats.requests);
+        }
+        if let Some(share) = same_node(services, &client, &server) {
+            (stats.located, stats.same_node) = (stats.requests, stats.requests * share);
+        }
+        // Spread over its bucket evenly, as the quantiles of PromQL have it.
+        traffic.buckets.each(|low, high, rate| {
+            let parts = [0.125, 0.375, 0.625, 0.875];
+            for part in parts {
+                stats.latency.count((low + (high - low) * part) / 1e3, rate * seconds / parts.len() as f64);
+            }
+        });
+    }
+    table
+}
+
+fn calls(inputs: &Inputs<'_>) -> BTreeMap<(ServiceName, ServiceName), Traffic> {
     let mut found: BTreeMap<(ServiceName, ServiceName), Traffic> = BTreeMap::new();
     count(inputs, &mut found, |labels| {
         let is_call = labels.get("reporter") == Some("source");
@@ -62,15 +104,27 @@ pub(super) fn edges(inputs: &Inputs<'_>) -> Vec<Edge> {
         let namespace = known(labels, "source_workload_namespace")?;
         Some((format!("{client}.{namespace}.svc.cluster.local").into(), server.into()))
     });
-    let entry = |((client, server), traffic): ((ServiceName, ServiceName), Traffic)| Edge {
-        client,
-        server,
-        requests_per_second: traffic.requests,
-        bytes_per_second: traffic.bytes,
-        error_ratio: traffic.error_ratio(),
-        p95_ms: traffic.buckets.quantile(0.95),
+    found
+}
+
+/// Gives the active energy of a service for one of its requests.
+fn joules_per_request(services: &[ServiceWindow], service: &ServiceName) -> Option<f64> {
+    let parts = || services.iter().filter(|part| part.service == *service && part.power_watts.is_some());
+    let requests: f64 = parts().map(|part| part.requests_per_second).sum();
+    let watts: f64 = parts().filter_map(|part| part.power_watts).map(Watts::get).sum();
+    (requests > 0.0).then(|| watts / requests)
+}
+
+/// Estimates the share of calls that stay on their node, from where both answer: balancing that does not look at nodes.
+fn same_node(services: &[ServiceWindow], client: &ServiceName, server: &ServiceName) -> Option<f64> {
+    let spread = |service: &ServiceName| -> Option<BTreeMap<NodeName, f64>> {
+        let parts = || services.iter().filter(|part| part.service == *service);
+        let total: f64 = parts().map(|part| part.requests_per_second).sum();
+        let share = |part: &ServiceWindow| (part.node.clone(), part.requests_per_second / total);
+        (total > 0.0).then(|| parts().map(share).collect())
     };
-    found.into_iter().map(entry).collect()
+    let (clients, servers) = (spread(client)?, spread(server)?);
+    Some(clients.iter().filter_map(|(node, share)| Some(share * servers.get(node)?)).sum())
 }
 
 /// Sums rates up by what `key` makes of the labels.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod grpc;
+pub mod spans;
 pub mod stores;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +26,9 @@ pub struct Running {
     pub api: String,
     pub grpc: String,
     pub otlp_http: String,
+    pub zipkin: String,
+    pub jaeger: String,
+    pub jaeger_grpc: String,
     pub shutdown: CancellationToken,
 }
 
@@ -46,13 +51,32 @@ pub async fn start(config: Config) -> Running {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let (api, grpc, otlp_http) =
         (bind().await.expect("a port"), bind().await.expect("a port"), bind().await.expect("a port"));
+    let (zipkin, jaeger, jaeger_grpc) =
+        (bind().await.expect("a port"), bind().await.expect("a port"), bind().await.expect("a port"));
     let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
     let (api_at, grpc_at, http_at) = (address(&api), address(&grpc), address(&otlp_http));
+    let (zipkin_at, jaeger_at, jaeger_grpc_at) = (address(&zipkin), address(&jaeger), address(&jaeger_grpc));
     let shutdown = CancellationToken::new();
-    let listeners = Listeners { api, otlp_grpc: Some(grpc), otlp_http: Some(otlp_http) };
+    let listeners = Listeners {
+        api,
+        otlp_grpc: Some(grpc),
+        otlp_http: Some(otlp_http),
+        zipkin: Some(zipkin),
+        jaeger_http: Some(jaeger),
+        jaeger_grpc: Some(jaeger_grpc),
+    };
     let collector =
         Collector::start(config, listeners, &Registry::new(), shutdown.clone()).await.expect("collector starts");
-    Running { collector, api: api_at, grpc: grpc_at, otlp_http: http_at, shutdown }
+    Running {
+        collector,
+        api: api_at,
+        grpc: grpc_at,
+        otlp_http: http_at,
+        zipkin: zipkin_at,
+        jaeger: jaeger_at,
+        jaeger_grpc: jaeger_grpc_at,
+        shutdown,
+    }
 }
 
 /// One exchange; gives status, headers and body.
