@@ -27,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "wattle-scheduler",
         ],
     ),
+    // Never linked into `wattle`: it tries everything out, so it may know everything.
+    ("wattle-testbed", &["wattle-contract", "wattle-model", "wattle-demo", "wattle-scheduler"]),
 ];
 
 /// Crates that a floor must do without, because it is to be pure.
