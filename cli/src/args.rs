@@ -1,11 +1,15 @@
 //! The command line.
 
+mod scheduler;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::settings::parse_duration;
+
+pub(crate) use scheduler::{Consolidate, Explain, ReplayArgs, SchedulerArgs, SchedulerVerb};
 
 /// Measures a Kubernetes cluster's traffic and energy, learns what each placement costs, scores nodes, carries traffic.
 #[derive(Debug, Parser)]
@@ -55,6 +59,10 @@ pub(crate) enum Command {
     Model(ModelArgs),
     /// Prints why a pod was scored as it was.
     Explain(Explain),
+    /// Takes recorded decisions again under another policy or model.
+    Replay(ReplayArgs),
+    /// Lists nodes that are worth emptying; evicts nothing.
+    Consolidate(Consolidate),
     /// Checks settings, or the mesh resources in files and folders.
     Check(Check),
     /// Brings a database's schema up to date.
@@ -96,37 +104,6 @@ pub(crate) struct CollectorArgs {
     /// Database: sqlite://FILE or postgres://….
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
-}
-
-/// `wattle scheduler`.
-#[derive(Debug, Args)]
-pub(crate) struct SchedulerArgs {
-    /// Address of the extender webhook.
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<String>,
-    /// Collector to follow.
-    #[arg(long, value_name = "URL")]
-    pub collector: Option<String>,
-    /// Model artifact; loaded again when it changes.
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<String>,
-    /// Instead of running: looks for what is wrong.
-    #[command(subcommand)]
-    pub verb: Option<SchedulerVerb>,
-}
-
-/// `wattle scheduler …`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SchedulerVerb {
-    /// Looks through a KubeSchedulerConfiguration for what makes the extender useless or harmful, and prints a mended one.
-    Doctor {
-        /// The file that kube-scheduler is started with (--config).
-        #[arg(value_name = "FILE")]
-        configuration: PathBuf,
-        /// Nodes of the cluster, where known: tells how many of them a pod's call names.
-        #[arg(long, value_name = "N")]
-        nodes: Option<usize>,
-    },
 }
 
 /// `wattle proxy`.
@@ -246,20 +223,6 @@ pub(crate) struct Evaluate {
     pub json: bool,
 }
 
-/// `wattle explain`.
-#[derive(Debug, Args)]
-pub(crate) struct Explain {
-    /// The pod.
-    #[arg(long, value_name = "NS/NAME", value_parser = pod)]
-    pub pod: (String, String),
-    /// Scheduler to ask [default: scheduler.listen of the settings].
-    #[arg(long, value_name = "URL")]
-    pub scheduler: Option<String>,
-    /// Prints the decision as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `wattle check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -343,7 +306,11 @@ impl Cli {
                 flag("collector.store", args.store.as_ref(), "store");
                 None
             }
-            Command::Explain(_) | Command::Check(_) | Command::Model(_) => None,
+            Command::Replay(args) => {
+                flag("collector.store", args.store.as_ref(), "store");
+                None
+            }
+            Command::Explain(_) | Command::Consolidate(_) | Command::Check(_) | Command::Model(_) => None,
         };
         if let Some(paths) = mesh.filter(|paths| !paths.is_empty()) {
             let list = paths.iter().map(|path| Value::from(path.to_string_lossy())).collect();

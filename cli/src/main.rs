@@ -48,8 +48,12 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => roles::up::run(args, settings).await,
         Command::Collector(_) => roles::collector::run(settings).await,
-        Command::Scheduler(SchedulerArgs { verb: Some(SchedulerVerb::Doctor { configuration, nodes }), .. }) => {
-            verbs::doctor::run(&configuration, nodes, &settings)
+        Command::Scheduler(SchedulerArgs {
+            verb: Some(SchedulerVerb::Doctor { configuration, nodes, metrics, offline }),
+            ..
+        }) => {
+            let asked = verbs::doctor::Asked { configuration, nodes, metrics, offline };
+            verbs::doctor::run(asked, &settings).await
         }
         Command::Scheduler(_) => roles::scheduler::run(settings).await,
         Command::Proxy(_) => roles::proxy::run(settings).await,
@@ -57,6 +61,8 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => verbs::evaluate::run(args, settings).await,
         Command::Model(ModelArgs { verb: ModelVerb::Show { model } }) => verbs::evaluate::show(model, &settings),
         Command::Explain(args) => verbs::explain::run(args, settings).await,
+        Command::Replay(args) => verbs::replay::run(args, settings).await,
+        Command::Consolidate(args) => verbs::consolidate::run(args, settings).await,
         Command::Check(args) => verbs::check::run(&args),
         Command::Migrate(_) => verbs::migrate::run(settings).await,
     }

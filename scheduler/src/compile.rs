@@ -19,6 +19,8 @@ type Models = watch::Receiver<Option<Arc<Predictor>>>;
 
 /// How often assumed pods are looked through and the age of the data is told.
 const TICK: Duration = Duration::from_secs(1);
+/// Time between two looks for nodes worth emptying.
+const ADVISE: Duration = Duration::from_secs(60);
 
 /// Keeps the view up to date until `shutdown`.
 pub(crate) async fn keep_compiled(
@@ -82,18 +84,39 @@ async fn compile(
             carbon: carbon.as_deref(),
             now: known.config.clock.now(),
         };
-        let view = View::new(seen, &known.view.load().names);
+        let view = Arc::new(View::new(seen, &known.view.load().names));
+        known.measured(&view, &snapshot.window);
         (view, kept)
     });
     match compiled.await {
         Ok((view, kept)) => {
-            shared.view.store(Arc::new(view));
+            shared.view.store(view);
             shared.metrics.compile_seconds.observe(began.elapsed().as_secs_f64());
             kept
         }
         Err(error) => {
             tracing::error!(%error, "cannot compile predictions: the last good ones stay in use");
             Kept::default()
+        }
+    }
+}
+
+/// Looks for nodes worth emptying until `shutdown`, where it holds up nobody.
+pub(crate) async fn keep_advising(shared: Arc<Shared>, shutdown: CancellationToken) {
+    // The first look waits for the first view.
+    let mut pause = TICK;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        if shared.view.load().snapshot_version.is_none() {
+            continue;
+        }
+        pause = ADVISE;
+        let known = Arc::clone(&shared);
+        if let Err(error) = tokio::task::spawn_blocking(move || known.advise()).await {
+            tracing::error!(%error, "cannot look for nodes worth emptying");
         }
     }
 }

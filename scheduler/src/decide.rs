@@ -205,7 +205,7 @@ impl Asked<'_> {
 }
 
 /// Gives what the step from `before` to `after` adds: the ends of the interval move together.
-fn step(node: &dyn NodeModel, before: Millicores, after: Millicores) -> Option<Interval<Watts>> {
+pub(crate) fn step(node: &dyn NodeModel, before: Millicores, after: Millicores) -> Option<Interval<Watts>> {
     let with = node.added_watts(after)?;
     if before == Millicores::ZERO {
         return Some(with);

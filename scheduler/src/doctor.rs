@@ -3,13 +3,18 @@
 //! kube-scheduler says next to nothing about an extender: a prioritize call that fails leaves no event, no metric and no
 //! log line below level 5. What can be wrong is therefore looked for here, and a configuration that mends it is given.
 
+mod calls;
 mod checks;
 mod fix;
+mod reach;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+
+pub use calls::{calls, nodes};
+pub use reach::reach;
 
 /// What the doctor is told of the extender and the cluster.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +102,9 @@ struct Tls {
     insecure: bool,
     ca_file: String,
     ca_data: String,
+    cert_file: String,
+    key_file: String,
+    server_name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use wattle_contract::{Candidate, Decision, Reason};
 
+use crate::outcome::{Outcome, ReadFrom};
+
 const HEAD: [&str; 5] = ["NODE", "ADDED W", "P95 MS", "SCORE", "REASON"];
 
 /// Writes a decision as a table: the best candidate first, ties in the order they were asked about.
@@ -24,6 +26,40 @@ pub fn table(decision: &Decision) -> String {
     let mut table = String::new();
     line(&mut table, &HEAD.map(str::to_owned), &widths);
     rows.iter().for_each(|row| line(&mut table, row, &widths));
+    table
+}
+
+/// Writes what became of placements as a table, the newest first.
+#[must_use]
+pub fn outcomes(outcomes: &[Outcome]) -> String {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    let mut table = String::new();
+    let mut line = |cells: [&str; 8]| {
+        let [pod, node, predicted, realised, regret, p95, measured, read_from] = cells;
+        writeln!(
+            table,
+            "{pod:<36}  {node:<20}  {predicted:>11}  {realised:>10}  {regret:>8}  {p95:>8}  {measured:>8}  {read_from}"
+        )
+        .expect("a String takes every text");
+    };
+    line(["POD", "NODE", "PREDICTED W", "REALISED W", "REGRET W", "P95 MS", "MEASURED", "READ FROM"]);
+    for outcome in outcomes {
+        let read_from = match outcome.read_from {
+            ReadFrom::Service => "its service",
+            ReadFrom::Node => "the node",
+            ReadFrom::Nothing => "no meter",
+        };
+        line([
+            &outcome.pod.to_string(),
+            outcome.node.as_str(),
+            &number(outcome.predicted_watts.map(f64::from)),
+            &number(outcome.realised_watts.map(f64::from)),
+            &number(outcome.regret_watts.map(f64::from)),
+            &number(outcome.predicted_p95_ms.map(f64::from)),
+            &number(outcome.realised_p95_ms.map(f64::from)),
+            read_from,
+        ]);
+    }
     table
 }
 

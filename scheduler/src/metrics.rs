@@ -1,11 +1,16 @@
 //! The scheduler's own metrics. kube-scheduler exports nothing about an extender, so this is the only place to look.
 
+mod declare;
+
 use std::time::Duration;
 
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use wattle_contract::Reason;
+
+use crate::consolidate::Advice;
+use crate::outcome::{Outcome, ReadFrom};
+
+use declare::Declare;
 
 /// Verbs of the extender protocol, as label values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,26 @@ pub(crate) struct Metrics {
     pub(crate) drift_alarms: IntCounterVec,
     /// `wattle_scheduler_drift_alarms`: alarms that are on.
     pub(crate) drift_alarms_on: IntGauge,
+    /// `wattle_scheduler_calls_per_pod`: prioritize calls for a pod until it was placed.
+    pub(crate) calls_per_pod: Histogram,
+    /// `wattle_scheduler_events_total{result}`: Kubernetes Events on placed pods: written, failed, dropped.
+    pub(crate) events: IntCounterVec,
+    /// `wattle_scheduler_predicted_joules_total`: predicted power of placed pods over the window that settled each.
+    predicted_joules: Counter,
+    /// `wattle_scheduler_realised_joules_total`: power that came with them over the same windows; may fall.
+    realised_joules: Gauge,
+    /// `wattle_scheduler_outcome_error_watts`: realised less predicted power of a placed pod, without its sign.
+    outcome_error: Histogram,
+    /// `wattle_scheduler_regret_watts`: realised power less the least that was predicted on any candidate; 0 when below.
+    regret: Histogram,
+    /// `wattle_scheduler_outcomes_total{read_from}`: settled placements by where their power was read.
+    outcomes: IntCounterVec,
+    /// `wattle_scheduler_consolidation_nodes`: nodes that are worth emptying.
+    consolidation_nodes: IntGauge,
+    /// `wattle_scheduler_consolidation_watts`: power that emptying all of them would save.
+    consolidation_watts: Gauge,
+    /// `wattle_scheduler_consolidation_node_watts{node}`: the same for each of at most 64 nodes.
+    consolidation_node_watts: GaugeVec,
     /// `wattle_scheduler_compile_duration_seconds`: from a new snapshot or model to predictions in use.
     pub(crate) compile_seconds: Histogram,
 }
@@ -113,6 +138,16 @@ impl Metrics {
             watch_errors: with.counters("watch_errors_total", "Failures of the watch on Kubernetes", &["resource"])?,
             drift_alarms: with.counters("drift_alarms_total", "Alarms of model drift that went on", &["target"])?,
             drift_alarms_on: with.int_gauge("drift_alarms", "Alarms of model drift that are on")?,
+            calls_per_pod: with.histogram("calls_per_pod", "Prioritize calls for a pod until it was placed", CALLS)?,
+            events: with.counters("events_total", "Kubernetes Events on placed pods", &["result"])?,
+            predicted_joules: with.float_counter("predicted_joules_total", "Predicted energy of placed pods")?,
+            realised_joules: with.gauge("realised_joules_total", "Energy that came with them in the same windows")?,
+            outcome_error: with.histogram("outcome_error_watts", "Realised less predicted power, unsigned", WATTS)?,
+            regret: with.histogram("regret_watts", "Realised power above the least predicted anywhere", WATTS)?,
+            outcomes: with.counters("outcomes_total", "Settled placements by source of power", &["read_from"])?,
+            consolidation_nodes: with.int_gauge("consolidation_nodes", "Nodes that are worth emptying")?,
+            consolidation_watts: with.gauge("consolidation_watts", "Power that emptying all of them would save")?,
+            consolidation_node_watts: with.gauges("consolidation_node_watts", "The same by node", &["node"])?,
             compile_seconds: with.histogram("compile_duration_seconds", "Time to compile predictions", COMPILE)?,
         })
     }
@@ -122,6 +157,36 @@ impl Metrics {
         match code {
             http::StatusCode::OK => self.calls_ok[verb as usize].inc(),
             code => self.calls.with_label_values(&[verb.label(), code.as_str()]).inc(),
+        }
+    }
+
+    /// Counts what became of a placement.
+    pub(crate) fn settled(&self, outcome: &Outcome) {
+        let read_from = match outcome.read_from {
+            ReadFrom::Service => "service",
+            ReadFrom::Node => "node",
+            ReadFrom::Nothing => "nothing",
+        };
+        self.outcomes.with_label_values(&[read_from]).inc();
+        if let (Some(predicted), Some(realised)) = (outcome.predicted_joules, outcome.realised_joules) {
+            self.predicted_joules.inc_by(predicted.get().max(0.0));
+            self.realised_joules.add(realised.get());
+        }
+        if let (Some(predicted), Some(realised)) = (outcome.predicted_watts, outcome.realised_watts) {
+            self.outcome_error.observe((realised - predicted).get().abs());
+        }
+        if let Some(regret) = outcome.regret_watts {
+            self.regret.observe(regret.get().max(0.0));
+        }
+    }
+
+    /// Tells what emptying nodes would save.
+    pub(crate) fn consolidation(&self, advice: &Advice) {
+        self.consolidation_nodes.set(i64::try_from(advice.nodes.len()).unwrap_or(i64::MAX));
+        self.consolidation_watts.set(advice.saved_watts.get());
+        self.consolidation_node_watts.reset();
+        for emptied in &advice.nodes {
+            self.consolidation_node_watts.with_label_values(&[emptied.node.as_str()]).set(emptied.saved_watts.get());
         }
     }
 
@@ -143,66 +208,9 @@ pub(crate) const REASONS: [Reason; 7] = [
 
 /// The budget is one millisecond at 500 names and six at 5,000.
 const CALL: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.006, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const CALLS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
+const WATTS: &[f64] = &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 const COMPILE: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
-
-struct Declare<'a> {
-    registry: &'a Registry,
-}
-
-impl Declare<'_> {
-    fn opts(name: &str, help: &str) -> Opts {
-        Opts::new(format!("wattle_scheduler_{name}"), help)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        let counter = IntCounter::with_opts(Self::opts(name, help))?;
-        self.registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        let counters = IntCounterVec::new(Self::opts(name, help), labels)?;
-        self.registry.register(Box::new(counters.clone()))?;
-        Ok(counters)
-    }
-
-    fn reasons(&self, name: &str, help: &str) -> prometheus::Result<[IntCounter; 7]> {
-        let counters = self.counters(name, help, &["reason"])?;
-        Ok(REASONS.map(|reason| counters.with_label_values(&[reason.label()])))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
-        let gauge = Gauge::with_opts(Self::opts(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn int_gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        let gauge = IntGauge::with_opts(Self::opts(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        let gauges = IntGaugeVec::new(Self::opts(name, help), labels)?;
-        self.registry.register(Box::new(gauges.clone()))?;
-        Ok(gauges)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
-        let histogram = Histogram::with_opts(opts)?;
-        self.registry.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
-    }
-
-    fn histograms(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
-        let histograms = HistogramVec::new(opts, &["verb"])?;
-        self.registry.register(Box::new(histograms.clone()))?;
-        Ok(histograms)
-    }
-}
 
 #[cfg(test)]
 mod tests {

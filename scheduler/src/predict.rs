@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use wattle_contract::{Millicores, Milliseconds, NodeName, PodRequest, ServiceName, Watts};
+use wattle_contract::{Joules, Millicores, Milliseconds, NodeName, PodRequest, ServiceName, Watts};
 use wattle_model::{NodePrediction, Predictions, ServiceTime};
 
 pub use wattle_model::Interval;
@@ -16,6 +16,12 @@ pub trait CostModel: Send + Sync + fmt::Debug {
 
     /// Estimates the processor time that such a pod really uses; `None` when nothing is known.
     fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores>;
+
+    /// Estimates the energy that one more request of a service costs on a node; `None` when nothing is known.
+    fn joules_per_request(&self, node: &NodeName, service: &ServiceName) -> Option<Interval<Joules>> {
+        let _ = (node, service);
+        None
+    }
 
     /// Looks a service's own part of latency up, once for all nodes.
     fn service(&self, service: Option<&ServiceName>) -> ServicePart;
@@ -52,6 +58,10 @@ impl CostModel for Predictions {
 
     fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
         Self::pod_cpu(self, pod)
+    }
+
+    fn joules_per_request(&self, node: &NodeName, service: &ServiceName) -> Option<Interval<Joules>> {
+        Self::joules_per_request(self, node, service)
     }
 
     fn service(&self, service: Option<&ServiceName>) -> ServicePart {

@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{Decision, DecisionId, Millicores, NodeName, PodKey, PodRequest, Timestamp};
+use wattle_contract::{Decision, DecisionId, Millicores, NodeName, PodKey, PodRequest, Timestamp, Watts};
 
 use crate::decide::Scored;
 use crate::names::Names;
@@ -28,14 +28,23 @@ pub(crate) struct Made {
     pub(crate) snapshot_version: Option<u64>,
     pub(crate) model: Option<String>,
     pub(crate) cpu: Millicores,
+    /// How often the pod was asked about so far, this time included.
+    pub(crate) calls: u32,
     pub(crate) names: Arc<Names>,
     /// Number of each candidate; beyond the names it is one of `unknown`.
     pub(crate) numbers: Vec<u32>,
     pub(crate) unknown: Vec<NodeName>,
     pub(crate) scored: Vec<Scored>,
+    /// Whether it was followed up after the pod was placed.
+    pub(crate) is_followed: AtomicBool,
 }
 
 impl Made {
+    /// Tells whether it is the first time that its pod is seen on a node.
+    pub(crate) fn first_placed(&self) -> bool {
+        !self.is_followed.swap(true, Ordering::Relaxed)
+    }
+
     /// Gives the decision with all candidates.
     pub(crate) fn decision(&self) -> Decision {
         self.with(0..self.scored.len())
@@ -84,6 +93,19 @@ impl Made {
     }
 }
 
+impl Made {
+    /// Gives what was decided about a node.
+    pub(crate) fn about(&self, node: &NodeName) -> Option<&Scored> {
+        let number = u32::try_from(self.names.find(node.as_str())?).ok()?;
+        self.scored.get(self.numbers.iter().position(|asked| *asked == number)?)
+    }
+
+    /// Gives the least power that the pod was predicted to add on any candidate.
+    pub(crate) fn least_watts(&self) -> Option<Watts> {
+        self.scored.iter().filter_map(|scored| scored.added_watts).map(|watts| watts.mid).reduce(Watts::min)
+    }
+}
+
 /// Keeps and hands on decisions.
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -122,7 +144,9 @@ impl Record {
     }
 
     /// Keeps a decision and hands it on; tells whether it could be handed on.
-    pub(crate) fn add(&self, made: Made) -> bool {
+    pub(crate) fn add(&self, mut made: Made) -> bool {
+        let earlier = self.newest(&made.pod.pod).filter(|earlier| earlier.pod.uid == made.pod.uid);
+        made.calls = earlier.map_or(0, |earlier| earlier.calls).saturating_add(1);
         let made = Arc::new(made);
         let dropped = self.kept.lock().add(&made);
         drop(dropped);

@@ -6,8 +6,8 @@
 
 use wattle_contract::{Candidate, Decision, DecisionId, Milliseconds, NodeName, PodKey, Reason, Watts};
 
-use crate::decide::{Known, Policy, scored};
-use crate::predict::Interval;
+use crate::decide::{Known, Policy, scored, step};
+use crate::predict::{CostModel, Interval};
 use crate::score::Estimate;
 
 /// What came of a replay.
@@ -76,6 +76,28 @@ pub fn replay(decisions: &[Decision], policy: &Policy) -> Replay {
         replay.replayed.mean_p95_ms = Milliseconds::new(p95.1 / p95.2);
     }
     replay
+}
+
+/// Gives a decision as another model predicts it: the figures of each candidate anew, the scores as they were.
+///
+/// A candidate that this model knows nothing of loses its figures.
+#[must_use]
+pub fn predicted_by(decision: &Decision, model: &dyn CostModel, id: &str) -> Decision {
+    let cpu = decision.expected_millicores.or(decision.pod.cpu_request_millicores).unwrap_or_default();
+    let service = model.service(decision.pod.service.as_ref());
+    let again = |candidate: &Candidate| {
+        let assumed = candidate.assumed_millicores.unwrap_or_default();
+        let node = model.node(&candidate.node);
+        let watts = node.as_ref().and_then(|node| step(node.as_ref(), assumed, assumed + cpu));
+        Candidate {
+            added_watts: watts.map(|watts| watts.mid),
+            added_watts_margin: watts.map(|watts| (watts.high - watts.low) / 2.0),
+            p95_ms: node.and_then(|node| node.p95(service, assumed + cpu)).map(|p95| p95.mid),
+            ..candidate.clone()
+        }
+    };
+    let candidates = decision.candidates.iter().map(again).collect();
+    Decision { model: Some(id.to_owned()), candidates, ..decision.clone() }
 }
 
 fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -16,12 +16,16 @@ use wattle_model::Predictor;
 use crate::assume::Assumed;
 use crate::carbon::keep_carbon;
 use crate::cluster::Cluster;
-use crate::compile::keep_compiled;
+use crate::compile::{keep_advising, keep_compiled};
 use crate::config::Config;
+use crate::consolidate::Advice;
 use crate::error::Error;
+use crate::events::{self, write_events};
 use crate::extender::{Shared, routes, serve};
 use crate::metrics::Metrics;
+use crate::outcome::Outcomes;
 use crate::record::{Record, hand_on};
+use crate::steer::Steering;
 use crate::tls;
 use crate::view::View;
 use crate::watch::{keep_nodes, keep_pods};
@@ -62,6 +66,7 @@ impl Scheduler {
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let metrics = Metrics::register(registry)?;
+        let (events, placed) = mpsc::channel(events::WAITING);
         let (record, waiting) = Record::new(config.seed, config.kept_candidates);
         let (most, dropped) = (config.recorded_candidates, metrics.decisions_dropped.clone());
         let shared = Arc::new(Shared {
@@ -71,6 +76,10 @@ impl Scheduler {
             cluster: RwLock::new(Cluster::default()),
             carbon: ArcSwapOption::empty(),
             record,
+            outcomes: Mutex::new(Outcomes::default()),
+            advice: ArcSwap::from_pointee(Advice::default()),
+            events,
+            steering: watch::Sender::new(Arc::default()),
             metrics,
             kube: kube.clone(),
         });
@@ -80,6 +89,10 @@ impl Scheduler {
         tasks.spawn(serve(listener, tls, routes(Arc::clone(&shared)), connections.clone(), shutdown.clone()));
         if let Some(source) = shared.config.carbon.clone() {
             tasks.spawn(keep_carbon(Arc::clone(&shared), source, shutdown.clone()));
+        }
+        tasks.spawn(keep_advising(Arc::clone(&shared), shutdown.clone()));
+        if let Some((client, per_minute)) = kube.clone().zip(shared.config.events_per_minute) {
+            tasks.spawn(write_events(Arc::clone(&shared), client, per_minute, placed, shutdown.clone()));
         }
         if let Some(client) = kube {
             tasks.spawn(keep_nodes(Arc::clone(&shared), client.clone(), shutdown.clone()));
@@ -98,6 +111,13 @@ impl Scheduler {
     /// Tells that a pod is gone.
     pub fn observe_removal(&self, pod: &PodKey) {
         self.shared.assumed.write().remove(pod);
+        self.shared.outcomes.lock().removed(pod);
+    }
+
+    /// Gives the weights for the data plane as they change; empty ones where steering is off.
+    #[must_use]
+    pub fn steering(&self) -> watch::Receiver<Arc<Steering>> {
+        self.shared.steering.subscribe()
     }
 
     /// Gives the newest decision for a pod, where it is still remembered.

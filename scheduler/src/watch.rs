@@ -97,6 +97,7 @@ impl Shared {
         let Some(pod) = pod else { return };
         self.cluster.write().delete_pod(&pod);
         self.assumed.write().remove(&pod);
+        self.outcomes.lock().removed(&pod);
     }
 
     /// Assumes a pod on its node, unless the measurements include it or it has been there for long.
@@ -104,6 +105,7 @@ impl Shared {
         let now = self.config.clock.now();
         let view = self.view.load();
         let bound_at = bound.bound.unwrap_or(now).min(now);
+        self.placed(&bound.pod, &bound.node, &bound.uid, bound.running_since.unwrap_or(now).min(now));
         let included = bound.running_since.is_some_and(|since| is_included(&view, &bound.node, since.min(now)));
         if included || now.since(bound_at) > self.config.assumed_ttl {
             self.assumed.write().remove(&bound.pod);

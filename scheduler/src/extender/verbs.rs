@@ -1,6 +1,7 @@
 //! The verbs of the extender protocol.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -125,6 +126,7 @@ impl Shared {
             id: self.record.next_id(),
             at: now,
             cpu: pod_cpu(view, &policy, &pod),
+            calls: 0,
             pod,
             snapshot_version: view.snapshot_version,
             model: view.model.as_ref().map(|model| model.id.clone()),
@@ -132,6 +134,7 @@ impl Shared {
             numbers: candidates.numbers.clone(),
             unknown: candidates.unknown.iter().map(|name| name.as_str().into()).collect(),
             scored,
+            is_followed: AtomicBool::new(false),
         })
     }
 

@@ -35,11 +35,13 @@ fn made(record: &Record, pod: &str, figures: &[(u32, f64, f64)]) -> Made {
         snapshot_version: None,
         model: None,
         cpu: Millicores::ZERO,
+        calls: 0,
         names: Arc::new(Names::new((1..count).map(|i| NodeName::from(format!("n{i}"))))),
         // The last one is unknown.
         numbers: (0..count).collect(),
         unknown: vec!["new".into()],
         scored: figures.iter().map(scored).collect(),
+        is_followed: AtomicBool::new(false),
     }
 }
 
@@ -87,5 +89,8 @@ fn a_long_decision_is_handed_on_with_its_most_telling_candidates_in_order() {
         decision.candidates.iter().map(|candidate| candidate.node.to_string()).collect()
     };
     assert_eq!(nodes(&made.shortened(3)), ["n2", "n3", "n5"]);
+    assert_eq!(made.about(&"n4".into()).map(|scored| scored.score), Some(7));
+    assert_eq!(made.about(&"new".into()), None);
+    assert_eq!(made.least_watts(), Watts::new(1.0));
     assert_eq!(nodes(&made.decision()), ["n1", "n2", "n3", "n4", "n5", "n6", "new"]);
 }

@@ -28,6 +28,9 @@ struct Api {
     pod_watches: AtomicUsize,
     pod_lists: AtomicUsize,
     bindings: Mutex<Vec<Value>>,
+    events: Mutex<Vec<Value>>,
+    /// Answers nothing but errors, as when it is overloaded.
+    is_down: std::sync::atomic::AtomicBool,
 }
 
 #[derive(serde::Deserialize)]
@@ -44,6 +47,7 @@ impl Api {
             .route("/api/v1/pods", get(pods))
             .route("/api/v1/namespaces/{namespace}/pods/{pod}", get(pod))
             .route("/api/v1/namespaces/{namespace}/pods/{pod}/binding", post(bind))
+            .route("/apis/events.k8s.io/v1/namespaces/{namespace}/events", post(event))
             .with_state(Arc::clone(self));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         kube::Client::try_from(kube::Config::new(uri)).expect("a client")
@@ -85,6 +89,9 @@ async fn nodes(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Respo
 }
 
 async fn pods(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Response {
+    if api.is_down.load(Ordering::SeqCst) {
+        return status(503, "ServiceUnavailable");
+    }
     if asked.watch.is_none() {
         api.pod_lists.fetch_add(1, Ordering::SeqCst);
         return list("PodList", &api.pods.lock());
@@ -113,6 +120,12 @@ async fn bind(State(api): State<Arc<Api>>, Path((_, name)): Path<(String, String
     api.pods.lock().push(pod);
     (StatusCode::CREATED, axum::Json(json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 201})))
         .into_response()
+}
+
+async fn event(State(api): State<Arc<Api>>, body: Bytes) -> Response {
+    let event: Value = serde_json::from_slice(&body).expect("JSON");
+    api.events.lock().push(event.clone());
+    (StatusCode::CREATED, axum::Json(event)).into_response()
 }
 
 fn status(code: u16, reason: &str) -> Response {
@@ -219,5 +232,51 @@ async fn bind_writes_the_binding_and_can_be_asked_again() {
     );
     assert!(bind("node-00001", "another").await.contains("Conflict"));
     assert_eq!(api.bindings.lock().len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_placed_pod_gets_one_event_in_constant_words_with_its_figures() {
+    let api = Arc::new(Api::default());
+    let world = watching_world(&api, Config::default()).await;
+    world.model.send(Some(predictor())).expect("the scheduler listens");
+    world.snapshots.send(Some(Arc::new(snapshot(1000, 0)))).expect("the scheduler listens");
+    let ask = crate::world::args("p", &["node-00000", "node-00001"]);
+    while !world.post("/explain", ask.as_bytes()).await.text().contains("predicted") {}
+    let scores = world.post("/scheduler/prioritize", ask.as_bytes()).await.json();
+    let best = usize::from(scores[1]["Score"].as_u64() > scores[0]["Score"].as_u64());
+
+    let placed = pod_on("p", &format!("node-0000{best}"), "500m");
+    api.say("ADDED", placed.clone()).await;
+    api.say("MODIFIED", placed).await;
+    world.until(r#"wattle_scheduler_events_total{result="written"}"#, |count| count == 1.0).await;
+
+    let events = api.events.lock().clone();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["note"], "Placed on a node with the least predicted cost.");
+    assert_eq!((&events[0]["reason"], &events[0]["regarding"]["uid"]), (&"WattlePlaced".into(), &"uid-p".into()));
+    let figures = &events[0]["metadata"]["annotations"];
+    assert!(figures["wattle.dev/added-watts"].is_string() && figures["wattle.dev/score"] == "10", "{figures}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_api_server_is_gone_answers_go_on_from_what_was_known() {
+    let api = Arc::new(Api::default());
+    *api.pods.lock() = vec![pod_on("a", "node-00000", "500m")];
+    let world = watching_world(&api, Config::default()).await;
+    world.until("wattle_scheduler_cluster_pods", |pods| pods == 1.0).await;
+
+    api.is_down.store(true, Ordering::SeqCst);
+    api.pod_events.lock().take();
+    world.until("wattle_scheduler_watch_errors_total", |errors| errors >= 1.0).await;
+
+    let reply = world.post("/scheduler/prioritize", crate::world::args("p", &["node-00000", "x"]).as_bytes()).await;
+    assert_eq!(reply.json().as_array().map(Vec::len), Some(2));
+    assert_eq!(world.metric("wattle_scheduler_cluster_pods"), 1.0);
+    assert_eq!(world.metric(r#"wattle_scheduler_watch_up{resource="pods"}"#), 0.0);
+
+    api.is_down.store(false, Ordering::SeqCst);
+    world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 1.0).await;
     world.stop().await;
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod drift;
 mod faults;
 mod follow;
+mod followup;
 mod garbage;
 mod http;
 mod kubernetes;

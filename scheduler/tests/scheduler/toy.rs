@@ -50,8 +50,8 @@ impl NodeModel for Node {
     }
 
     fn watts(&self, extra: Millicores) -> Option<Interval<Watts>> {
-        let idle = self.span? / 2.0;
-        let mid = idle + self.added_watts(extra)?.mid.get();
+        let span = self.span?;
+        let mid = span / 2.0 + span * ((self.used + extra.get()) / self.capacity).powf(self.bend);
         Some(Interval { low: Watts::new(mid * 0.9)?, mid: Watts::new(mid)?, high: Watts::new(mid * 1.1)? })
     }
 

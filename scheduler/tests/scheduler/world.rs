@@ -179,6 +179,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.reply().await.expect("an answer")
     }
 
+    /// Reads the status of a reply that has no body.
+    pub(crate) async fn status(&mut self) -> Option<u16> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.ok()?;
+        line.split(' ').nth(1)?.parse().ok()
+    }
+
     /// Reads one reply; `None` when the connection was closed before one.
     pub(crate) async fn reply(&mut self) -> Option<Reply> {
         let mut head = Vec::new();
