@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
 
 /// Binds listeners, remembers what each is for, and hands out ports when all are moved.
 #[derive(Debug)]
@@ -23,6 +26,36 @@ impl Ports {
     /// # Errors
     /// The address cannot be bound; the message names it, what it is for and how to move it.
     pub(crate) async fn bind(&mut self, name: &str, key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+        let address = self.place(address)?;
+        self.keep(TcpListener::bind(address).await, name, key, address)
+    }
+
+    /// Binds one listener whose address may be bound once more by each thread of this process (`SO_REUSEPORT`).
+    ///
+    /// # Errors
+    /// The address cannot be bound, or somebody else listens there.
+    pub(crate) async fn bind_shared(
+        &mut self,
+        name: &str,
+        key: &str,
+        address: SocketAddr,
+    ) -> anyhow::Result<TcpListener> {
+        let address = self.place(address)?;
+        // Another process of ours would share it too, unnoticed: who binds it alone first finds out.
+        let alone = TcpListener::bind(address).await;
+        let shared = alone.and_then(|alone| {
+            let address = alone.local_addr()?;
+            drop(alone);
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            socket.set_reuseport(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        });
+        self.keep(shared, name, key, address)
+    }
+
+    fn place(&mut self, address: SocketAddr) -> anyhow::Result<SocketAddr> {
         let address = match self.next.as_mut() {
             Some(next) => {
                 let port = *next;
@@ -31,7 +64,17 @@ impl Ports {
             }
             None => address,
         };
-        let listener = TcpListener::bind(address).await.with_context(|| {
+        Ok(address)
+    }
+
+    fn keep(
+        &mut self,
+        bound: std::io::Result<TcpListener>,
+        name: &str,
+        key: &str,
+        address: SocketAddr,
+    ) -> anyhow::Result<TcpListener> {
+        let listener = bound.with_context(|| {
             format!(
                 "cannot listen on {address} for {name}: choose another address with --set {key}=ADDR or --port-base"
             )

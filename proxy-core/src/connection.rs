@@ -68,7 +68,10 @@ async fn begins(down: &mut Downstream, drain: &CancellationToken) -> Option<bool
             match wire.poll_fill(cx) {
                 std::task::Poll::Ready(Ok(1..)) => {}
                 std::task::Poll::Ready(_) => return std::task::Poll::Ready(None),
-                std::task::Poll::Pending => return timer.poll(cx).map(|()| None),
+                // What began like the preface and went no further is half a head.
+                std::task::Poll::Pending => {
+                    return timer.poll(cx).map(|()| (!wire.input.is_empty()).then_some(false));
+                }
             }
         }
     });

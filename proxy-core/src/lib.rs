@@ -35,6 +35,7 @@ mod io;
 mod listener;
 mod metrics;
 mod policy;
+pub mod probe;
 mod proxy;
 mod resilience;
 mod router;

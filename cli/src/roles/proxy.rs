@@ -69,8 +69,23 @@ pub(crate) async fn start(
         Some(address) => Some(address.parse().with_context(|| format!("proxy.otlp '{address}' is not an address"))?),
         None => None,
     };
-    let config = Config { drain: own.drain, trace_sampling: own.trace_sampling, otlp, ..Config::default() };
+    let config = Config {
+        drain: own.drain,
+        trace_sampling: own.trace_sampling,
+        otlp,
+        threads: threads(own.threads),
+        idle_timeout: own.idle_timeout,
+        ..Config::default()
+    };
     Proxy::start(config, listeners, registry, shutdown).await.context("cannot start the proxy")
+}
+
+/// One for each core that this process may use, unless a number is given.
+fn threads(wanted: u64) -> usize {
+    match usize::try_from(wanted) {
+        Ok(count @ 1..) => count,
+        _ => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
 }
 
 /// Gives the workload that the settings describe, with its listeners bound.
@@ -85,10 +100,10 @@ pub(crate) async fn own_workload(settings: &Settings, mesh: &Mesh, ports: &mut P
     Ok(Workload {
         identity,
         table,
-        outbound: Some(ports.bind("proxy: outbound", "proxy.listen", own.listen).await?),
+        outbound: Some(ports.bind_shared("proxy: outbound", "proxy.listen", own.listen).await?),
         inbound: vec![InboundListener {
             port,
-            listener: ports.bind("proxy: inbound", "proxy.inbound", own.inbound).await?,
+            listener: ports.bind_shared("proxy: inbound", "proxy.inbound", own.inbound).await?,
             application: own.application,
         }],
         gateway: Vec::new(),

@@ -84,6 +84,10 @@ section! {
         trace_sampling: f64 = "0.01", "0 to 1", |s| (0.0..=1.0).contains(s);
         /// How long requests in flight may take to finish when the proxy ends.
         drain: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
+        /// Threads that carry traffic; 0 is one for each core.
+        threads: u64 = "0", "0 to 1024", |n| *n <= 1_024;
+        /// How long a client's connection may wait for its next request.
+        idle_timeout: Duration = "1h", "1s to 30d", |d| (1..=2_592_000).contains(&d.as_secs());
         /// Name of the workload it speaks for.
         workload: String = "wattle";
         /// Namespace of that workload.

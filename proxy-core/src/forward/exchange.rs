@@ -122,7 +122,7 @@ impl Exchange<'_> {
                 return Err(Reply::refused(reason));
             }
         };
-        if self.cluster.observe(member, outcome, Instant::now()) {
+        if self.cluster.spec.outlier.is_some() && self.cluster.observe(member, outcome, Instant::now()) {
             self.carrier.metrics.ejections.inc();
             tracing::warn!(endpoint.addr = ?member.spec.address, cluster = %self.cluster.spec.name, "an endpoint was ejected for its answers");
         }

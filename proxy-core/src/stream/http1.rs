@@ -143,6 +143,9 @@ impl Http1 {
             let data = self.wire.input.data();
             let malformed = |Refusal(reason)| Fault::Malformed(reason);
             if let Some(end) = head_end(data, self.searched).map_err(malformed)? {
+                if end + self.interim > MAX_HEAD {
+                    return Poll::Ready(Err(Fault::Malformed("response_head_too_large")));
+                }
                 into.clear();
                 response(&data[..end], method, into).map_err(malformed)?;
                 self.wire.input.consume(end);

@@ -92,8 +92,8 @@ impl Connection {
             outgoing.query.map(|query| fields.slice(query)),
         );
         let authority = fields.slice(outgoing.authority);
-        let count = attempt.to_string();
-        let counted = [("x-envoy-attempt-count", count.as_bytes())];
+        let mut digits = [0; 10];
+        let counted = [("x-envoy-attempt-count", decimal(attempt, &mut digits))];
         let more = if outgoing.count_attempts { &counted[..] } else { &[] };
         let (stream, lease) = match self.wire {
             Wire::Http1(Idle { mut stream, mut past }) => {
@@ -226,6 +226,19 @@ async fn open_http2(cluster: &Arc<Cluster>, member: &Arc<Member>, room: Room) ->
     });
     let served = Arc::new(AtomicU32::new(1));
     Ok(Shared { sender, streams: Gauge::default(), made: Instant::now(), served, closed })
+}
+
+/// Writes a number in decimal digits.
+fn decimal(mut number: u32, into: &mut [u8; 10]) -> &[u8] {
+    let mut at = into.len();
+    loop {
+        at -= 1;
+        into[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &into[at..];
+        }
+    }
 }
 
 fn refused(error: &h2::Error) -> Failure {

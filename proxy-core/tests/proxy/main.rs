@@ -5,6 +5,7 @@ mod table;
 
 mod affinity;
 mod drain;
+mod faults;
 mod limits;
 mod malformed;
 mod observed;
@@ -14,5 +15,6 @@ mod policy;
 mod protocols;
 mod records;
 mod reload;
+mod responses;
 mod routing;
 mod tries;
