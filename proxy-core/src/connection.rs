@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::forward::{Client, Downstream, Side, both_ways};
-use crate::head::Response;
+use crate::head::{Fields, Response};
 use crate::http1::Wire;
 use crate::io::Io;
+use crate::policy::{Subject, Verdict};
 use crate::stream::{Http1, Stream};
 use crate::timer::Timer;
 
@@ -37,7 +38,7 @@ pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationTo
         close: false,
     };
     if let Some(application) = opaque(&client) {
-        return carry(down.stream, application, &drain).await;
+        return carry(&client, down.stream, application, &drain).await;
     }
     down.timer.set(Instant::now().checked_add(client.carrier.bounds.header_timeout));
     match begins(&mut down, &drain).await {
@@ -87,8 +88,27 @@ fn opaque(client: &Client) -> Option<std::net::SocketAddr> {
     client.carrier.table()?.inbound.get(&port).filter(|inbound| inbound.opaque).map(|_| application)
 }
 
-async fn carry(downstream: Stream, application: std::net::SocketAddr, drain: &CancellationToken) {
+/// Asks the policies about a connection of which nothing but its ends is known.
+fn admits(client: &Client) -> bool {
+    let (Some(table), Side::Inbound { port, .. }) = (client.carrier.table(), &client.side) else { return false };
+    let subject = Subject {
+        host: "",
+        method: "",
+        path: "",
+        headers: &Fields::default(),
+        peer: client.peer.ip(),
+        local: client.local.ip(),
+        port: *port,
+    };
+    table.policies.decide(&subject) == Verdict::Allowed
+}
+
+async fn carry(client: &Client, downstream: Stream, application: std::net::SocketAddr, drain: &CancellationToken) {
     let Stream::Http1(mut downstream) = downstream else { return };
+    if !admits(client) {
+        client.carrier.metrics.rejected.with_label_values(&["policy_of_tcp_port"]).inc();
+        return;
+    }
     let connecting = timeout(CONNECT, TcpStream::connect(application));
     match connecting.await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
         Ok(upstream) => {

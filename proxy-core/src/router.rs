@@ -11,6 +11,7 @@ mod condition;
 mod cors;
 mod header_ops;
 mod hosts;
+mod index;
 mod path;
 mod rewrite;
 mod route;

@@ -67,12 +67,6 @@ impl Table {
             source.gateways.iter().map(|port| (port.port, Hosts::compile(&port.hosts, &mut reasons))).collect();
         let policies = Policies::compile(&source.policies, &mut reasons);
         let opaque = |port: &InboundPort| matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Https);
-        for port in source.inbound.iter().filter(|port| opaque(port) && !policies.is_empty()) {
-            reasons.push(format!(
-                "port {}: policies are not enforced by this build on ports that are not HTTP",
-                port.port
-            ));
-        }
         let mut clusters = HashMap::new();
         for (name, spec) in &source.clusters {
             let earlier = earlier.and_then(|earlier| earlier.clusters.get(name)).map(Arc::as_ref);

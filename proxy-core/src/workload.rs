@@ -107,6 +107,7 @@ impl Running {
             tasks.spawn(async move {
                 open.inc();
                 tokio::select! {
+                    biased;
                     () = connection::run(stream, client, drain) => {}
                     () = cut.cancelled() => {}
                 }

@@ -3,8 +3,10 @@
 use proptest::prelude::*;
 use wattle_proxy::probe::{Reading, read_request};
 
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Reads with httparse alone: method, target and headers.
-fn other(bytes: &[u8]) -> Option<(String, String, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn other(bytes: &[u8]) -> Option<(String, String, Headers)> {
     let mut headers = [httparse::EMPTY_HEADER; 256];
     let mut request = httparse::Request::new(&mut headers);
     request.parse(bytes).ok()?.is_complete().then_some(())?;

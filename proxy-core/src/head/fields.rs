@@ -92,15 +92,44 @@ impl Fields {
 
     /// Adds a header at the end.
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
-        let (name, value) = (self.store(name), self.store(value));
+        let (name, value) = self.line(name, value);
         self.place(name, value);
     }
 
     /// Adds a header whose name is known at the end.
     pub(crate) fn add(&mut self, known: Known, value: &[u8]) {
-        let (name, value) = (self.store(known.text().as_bytes()), self.store(value));
+        let (name, value) = self.line(known.text().as_bytes(), value);
         self.present |= known.bit();
         self.fields.push(Field { name, value, known, gone: false });
+    }
+
+    /// Puts a line in place as it is sent.
+    fn line(&mut self, name: &[u8], value: &[u8]) -> (Span, Span) {
+        self.text.reserve(name.len() + value.len() + 4);
+        let name = self.store(name);
+        self.text.extend_from_slice(b": ");
+        let value = self.store(value);
+        self.text.extend_from_slice(b"\r\n");
+        (name, value)
+    }
+
+    /// Gives the lines of the headers that are `wanted`, in runs as long as they stand behind each other.
+    pub(crate) fn lines(&self, wanted: impl Fn(Known) -> bool, mut give: impl FnMut(&[u8])) {
+        let mut run = 0..0;
+        for field in self.live().filter(|field| wanted(field.known)) {
+            let (start, end) = (field.name.range().start, field.value.range().end);
+            if !self.text[end..].starts_with(b"\r\n") {
+                // White space behind a value is not passed on.
+                give(&self.text[std::mem::replace(&mut run, 0..0)]);
+                give(&self.text[start..end]);
+                give(b"\r\n");
+            } else if start == run.end {
+                run.end = end + 2;
+            } else {
+                give(&self.text[std::mem::replace(&mut run, start..end + 2)]);
+            }
+        }
+        give(&self.text[run]);
     }
 
     /// Puts a header in place of all of that name.
@@ -219,6 +248,26 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_written_in_their_order_without_those_that_are_gone() {
+        let text = b"A: 1\r\nB:  2 \r\nC: 3\r\nD: 4\r\n";
+        let mut fields = Fields::default();
+        fields.store(text);
+        for (name, value) in [(0, 3), (6, 10), (14, 17), (20, 23)] {
+            fields.place(Span::new(name, 1), Span::new(value, 1));
+        }
+        fields.add(Known::Te, b"trailers");
+
+        let mut out = Vec::new();
+        fields.lines(|_| true, |run| out.extend_from_slice(run));
+        assert_eq!(out, b"A: 1\r\nB:  2\r\nC: 3\r\nD: 4\r\nte: trailers\r\n");
+
+        fields.remove_text(Known::Other, b"c");
+        out.clear();
+        fields.lines(|known| known != Known::Te, |run| out.extend_from_slice(run));
+        assert_eq!(out, b"A: 1\r\nB:  2\r\nD: 4\r\n");
+    }
 
     #[test]
     fn removed_headers_are_gone_and_the_rest_keeps_its_order() {

@@ -113,11 +113,7 @@ pub(crate) fn response_head(
 }
 
 fn fields(headers: &Fields, wanted: impl Fn(Known) -> bool, output: &mut Buffer) {
-    for (known, name, value) in headers.numbered() {
-        if wanted(known) {
-            field(name, value, output);
-        }
-    }
+    headers.lines(wanted, |run| output.append(run));
 }
 
 fn field(name: &[u8], value: &[u8], output: &mut Buffer) {

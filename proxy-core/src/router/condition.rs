@@ -80,6 +80,19 @@ impl Path {
         }
     }
 
+    /// Gives the text that every path that holds begins with.
+    pub(crate) fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Exact(text) | Self::Prefix(text) | Self::Elements(text) => Some(text),
+            Self::Regex(_) => None,
+        }
+    }
+
+    /// Gives the first segment, with both slashes, that every path that holds begins with.
+    pub(crate) fn segment(&self) -> Option<&str> {
+        segment(self.literal()?)
+    }
+
     /// Gives how much of a path that holds is the prefix, for rewriting; `None` when the whole path is replaced.
     pub(crate) fn prefix_len(&self) -> Option<usize> {
         match self {
@@ -87,6 +100,12 @@ impl Path {
             Self::Exact(_) | Self::Regex(_) => None,
         }
     }
+}
+
+/// Gives the first segment of a path with both its slashes.
+pub(crate) fn segment(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix('/')?;
+    rest.find('/').map(|at| &path[..at + 2])
 }
 
 /// Compiles an expression that has to match the whole text, as RE2 full match does.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wattle_contract::route::{DomainMatch, VirtualHost};
 
 use super::Route;
+use super::index::Index;
 
 /// The virtual hosts of a port.
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Hosts {
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) index: Index,
     pub(crate) https_redirect: bool,
 }
 
@@ -29,9 +31,11 @@ impl Hosts {
     pub(crate) fn compile(hosts: &[Arc<VirtualHost>], reasons: &mut Vec<String>) -> Self {
         let mut compiled = Self::default();
         for host in hosts {
+            let routes: Vec<_> = host.routes.iter().filter_map(|route| keep(Route::compile(route), reasons)).collect();
             let entry = Arc::new(Host {
                 name: host.name.clone(),
-                routes: host.routes.iter().filter_map(|route| keep(Route::compile(route), reasons)).collect(),
+                index: Index::new(&routes),
+                routes,
                 https_redirect: host.https_redirect,
             });
             for domain in &host.domains {

@@ -79,6 +79,17 @@ impl Route {
         compiled().map(Arc::new).map_err(|reason| format!("route {:?}: {reason}", route.name))
     }
 
+    /// Gives the first segments, with both slashes, of the paths that may match; `None` when any may.
+    pub(super) fn segments(&self) -> Option<Vec<&str>> {
+        if self.matches.is_empty() {
+            return None;
+        }
+        fn path(conditions: &Conditions) -> Option<&Path> {
+            conditions.path.as_ref().filter(|_| !conditions.ignore_path_case)
+        }
+        self.matches.iter().map(|conditions| path(conditions).and_then(Path::segment)).collect()
+    }
+
     /// Says whether a request matches: `None` when not, else the length of the matched path prefix, where it was one.
     pub(crate) fn matches(&self, head: &Head<'_>) -> Option<Option<usize>> {
         if self.matches.is_empty() {
@@ -92,7 +103,8 @@ impl Route {
 impl super::Host {
     /// Gives the first route that matches.
     pub(crate) fn route(&self, head: &Head<'_>) -> Option<Matched> {
-        self.routes.iter().find_map(|route| {
+        self.index.candidates(head.path).find_map(|at| {
+            let route = &self.routes[at];
             let prefix_len = route.matches(head)?;
             Some(Matched { route: Arc::clone(route), prefix_len })
         })

@@ -154,3 +154,32 @@ fn a_domain_that_two_hosts_claim_is_a_reason_to_refuse() {
 
     assert_eq!(reasons.len(), 1);
 }
+
+fn path() -> impl Strategy<Value = Option<PathMatch>> {
+    let text = "/[ab]{0,1}(/[ab]{0,1}){0,2}";
+    prop_oneof![
+        Just(None),
+        text.prop_map(|path| Some(PathMatch::Exact(path))),
+        text.prop_map(|path| Some(PathMatch::Prefix(path))),
+        text.prop_map(|path| Some(PathMatch::PathElements(path))),
+        Just(Some(PathMatch::Regex("/a.*".to_owned()))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_index_finds_the_first_route_that_matches(
+        paths in prop::collection::vec(path(), 1..12),
+        asked in "/[ab]{0,2}(/[ab]{0,2}){0,3}",
+    ) {
+        let mut given = host("h", vec![DomainMatch::Any]);
+        given.routes = paths.into_iter().enumerate().map(|(at, path)| rule(&at.to_string(), path, &[1])).collect();
+        let (hosts, headers) = (compile(&[given]), Fields::default());
+        let found = hosts.find("h").expect("any host");
+        let head = Head { scheme: "http", method: "GET", authority: "h", path: &asked, query: None, headers: &headers };
+
+        let first = found.routes.iter().find(|route| route.matches(&head).is_some());
+
+        prop_assert_eq!(found.route(&head).map(|matched| matched.route.name.clone()), first.map(|route| route.name.clone()));
+    }
+}

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::Record;
+use super::{Record, hex};
 use crate::metrics::Metrics;
 use crate::threads::PerThread;
 
@@ -115,17 +115,24 @@ fn lines(block: &[u8]) -> u64 {
 
 fn line(out: &mut Vec<u8>, record: &Record) {
     let since = record.at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    put(out, format_args!("{{\"start_time_ms\":{}", since.as_millis()));
+    out.extend_from_slice(b"{\"start_time_ms\":");
+    digits(out, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     text(out, "method", record.request.method());
     text(out, "path", record.request.path());
     put(out, format_args!(",\"protocol\":\"{:?}\"", record.request.version));
     text(out, "authority", record.request.authority());
-    put(out, format_args!(",\"response_code\":{},\"response_flags\":\"{}\"", record.status, record.flags));
+    number(out, "response_code", u64::from(record.status));
+    put(out, format_args!(",\"response_flags\":\"{}\"", record.flags));
     if let Some(code) = record.grpc_status {
         put(out, format_args!(",\"grpc_status\":{code}"));
     }
-    put(out, format_args!(",\"bytes_received\":{},\"bytes_sent\":{}", record.request_bytes, record.response_bytes));
-    put(out, format_args!(",\"duration_ms\":{:.3},\"attempts\":{}", record.elapsed_ms(), record.attempts));
+    number(out, "bytes_received", record.request_bytes);
+    number(out, "bytes_sent", record.response_bytes);
+    let micros = u64::try_from(record.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    number(out, "duration_ms", micros / 1000);
+    let rest = micros % 1000;
+    out.extend_from_slice(&[b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8]);
+    number(out, "attempts", u64::from(record.attempts));
     text(out, "route_name", record.route_name());
     text(out, "upstream_cluster", record.cluster_name());
     text(out, "upstream_host", record.upstream());
@@ -133,7 +140,12 @@ fn line(out: &mut Vec<u8>, record: &Record) {
     text(out, "user_agent", record.user_agent());
     text(out, "request_id", record.request_id());
     if let Some(span) = &record.span {
-        put(out, format_args!(",\"trace_id\":\"{:032x}\"", span.trace_id));
+        let mut id = [0; 32];
+        hex((span.trace_id >> 64) as u64, &mut id[..16]);
+        hex(span.trace_id as u64, &mut id[16..]);
+        out.extend_from_slice(b",\"trace_id\":\"");
+        out.extend_from_slice(&id);
+        out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
 }
@@ -141,6 +153,27 @@ fn line(out: &mut Vec<u8>, record: &Record) {
 /// Writing to memory cannot fail.
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _infallible = out.write_fmt(text);
+}
+
+fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+    for part in [",\"", key, "\":"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    digits(out, value);
+}
+
+fn digits(out: &mut Vec<u8>, mut value: u64) {
+    let mut text = [0; 20];
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[at..]);
 }
 
 fn text(out: &mut Vec<u8>, key: &str, value: &str) {
