@@ -112,8 +112,8 @@ fn the_doctor_mends_what_is_wrong() {
         .replace("nodeCacheCapable: true", "nodeCacheCapable: false");
     std::fs::write(&harmful, text).expect("written");
 
-    let right = wattle(dir.path(), &["scheduler", "doctor", &shipped]);
-    let wrong = wattle(dir.path(), &["scheduler", "doctor", &harmful.display().to_string()]);
+    let right = wattle(dir.path(), &["scheduler", "doctor", "--offline", &shipped]);
+    let wrong = wattle(dir.path(), &["scheduler", "doctor", "--offline", &harmful.display().to_string()]);
 
     assert_eq!(right.code, Some(0), "{}", right.stderr);
     assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
