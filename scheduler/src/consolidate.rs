@@ -103,7 +103,7 @@ fn papers<'a>(view: &'a View, assumed: &Assumed) -> Vec<Paper<'a>> {
         let (now, more) = (model.utilisation(Millicores::ZERO)?, model.utilisation(milli(1_000.0))?);
         let capacity = 1_000.0 / (more - now);
         let extra = assumed.load(view, number).cpu.get();
-        (capacity.is_finite() && capacity > 0.0).then(|| Paper {
+        (capacity.is_finite() && capacity > 0.0).then_some(Paper {
             number,
             model,
             used: now * capacity,

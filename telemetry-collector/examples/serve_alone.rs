@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let api = TcpListener::bind("127.0.0.1:0").await?;
     let address = api.local_addr()?;
     let config = Config { store_url, retention: Duration::from_secs(days * 86_400), ..Config::default() };
-    let listeners = Listeners { api, otlp_grpc: None, otlp_http: None };
+    let listeners = Listeners::only(api);
     let shutdown = CancellationToken::new();
     let collector = Collector::start(config, listeners, &prometheus::Registry::new(), shutdown.clone()).await?;
     println!("{address}");
