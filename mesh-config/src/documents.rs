@@ -29,13 +29,22 @@ pub struct Documents(Arc<Inner>);
 struct Inner {
     settings: MeshSettings,
     files: Vec<Arc<ParsedFile>>,
-    by_kind: HashMap<Kind, Vec<Arc<Resource>>>,
-    duplicates: Vec<Finding>,
+    index: Index,
     registry: OnceLock<Arc<Registry>>,
     /// What was known before the last update, to be used again where it still holds.
     before: Option<Arc<Registry>>,
     cache: Arc<Cache>,
     plan: OnceLock<Plan>,
+}
+
+/// Changes of more resources than this are put into a new index.
+const MAX_FRESH: usize = 64;
+
+/// The resources by kind, oldest first, and those that are one another's doubles.
+#[derive(Debug, Default)]
+struct Index {
+    by_kind: HashMap<Kind, Arc<Vec<Arc<Resource>>>>,
+    duplicates: Vec<Finding>,
 }
 
 /// One file, read and validated.
@@ -65,7 +74,7 @@ impl Documents {
     #[must_use]
     pub fn parse_with(settings: MeshSettings, sources: &[SourceText]) -> (Self, Vec<Finding>) {
         let files = sources.iter().map(|source| Arc::new(ParsedFile::read(source, None))).collect();
-        let documents = Self::assemble(settings, files, None, Arc::default());
+        let documents = Self::assemble(settings, files, None, None, Arc::default());
         let findings = documents.findings();
         (documents, findings)
     }
@@ -73,18 +82,28 @@ impl Documents {
     /// Replaces, adds and removes files by name; what did not change is not read again.
     #[must_use]
     pub fn update(&self, changed: &[SourceText], removed: &[&str]) -> (Self, Vec<Finding>) {
-        let gone = |name: &str| removed.contains(&name);
-        let mut files: Vec<_> = self.0.files.iter().filter(|file| !gone(&file.name)).cloned().collect();
+        let is_removed = |file: &&Arc<ParsedFile>| removed.contains(&&*file.name);
+        let mut files: Vec<_> = self.0.files.iter().filter(|file| !is_removed(file)).cloned().collect();
+        let mut gone: HashMap<usize, Kind> = HashMap::new();
+        let mut fresh: Vec<Arc<Resource>> = Vec::new();
+        for file in self.0.files.iter().filter(is_removed) {
+            gone.extend(file.resources().map(|resource| (id(resource), resource.kind)));
+        }
         for source in changed {
-            let before = files.iter().find(|file| *file.name == *source.name);
-            let file = Arc::new(ParsedFile::read(source, before.map(Arc::as_ref)));
-            match files.iter_mut().find(|file| *file.name == *source.name) {
-                Some(place) => *place = file,
+            let place = files.iter().position(|file| *file.name == *source.name);
+            let before = place.map(|place| files[place].clone());
+            let file = Arc::new(ParsedFile::read(source, before.as_deref()));
+            gone.extend(before.iter().flat_map(|file| file.resources()).map(|resource| (id(resource), resource.kind)));
+            fresh.extend(file.resources().filter(|resource| gone.remove(&id(resource)).is_none()).cloned());
+            match place {
+                Some(place) => files[place] = file,
                 None => files.push(file),
             }
         }
+        fresh.retain(|resource| !gone.contains_key(&id(resource)));
+        let index = self.0.index.changed(&gone, &fresh);
         let before = self.0.registry.get().cloned();
-        let documents = Self::assemble(self.0.settings.clone(), files, before, self.0.cache.clone());
+        let documents = Self::assemble(self.0.settings.clone(), files, index, before, self.0.cache.clone());
         let findings = documents.findings();
         (documents, findings)
     }
@@ -93,7 +112,7 @@ impl Documents {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<_> = self.0.files.iter().flat_map(|file| file.findings().cloned()).collect();
-        findings.extend(self.0.duplicates.iter().cloned());
+        findings.extend(self.0.index.duplicates.iter().cloned());
         findings
     }
 
@@ -124,7 +143,7 @@ impl Documents {
 
     /// Gives the findings that forbid to compile.
     pub(crate) fn errors(&self) -> Vec<Finding> {
-        let errors = self.0.files.iter().flat_map(|file| file.findings()).chain(&self.0.duplicates);
+        let errors = self.0.files.iter().flat_map(|file| file.findings()).chain(&self.0.index.duplicates);
         errors.filter(|finding| finding.severity == Severity::Error).cloned().collect()
     }
 
@@ -138,7 +157,7 @@ impl Documents {
 
     /// Gives the resources of a kind, broken ones included, oldest first.
     pub(crate) fn of_kind(&self, kind: Kind) -> &[Arc<Resource>] {
-        self.0.by_kind.get(&kind).map_or(&[], Vec::as_slice)
+        self.0.index.by_kind.get(&kind).map_or(&[], |resources| resources.as_slice())
     }
 
     /// Gives every resource in the order of the files.
@@ -164,9 +183,30 @@ impl Documents {
     fn assemble(
         settings: MeshSettings,
         files: Vec<Arc<ParsedFile>>,
+        index: Option<Index>,
         before: Option<Arc<Registry>>,
         cache: Arc<Cache>,
     ) -> Self {
+        let index = index.unwrap_or_else(|| Index::of(&files));
+        Self(Arc::new(Inner {
+            settings,
+            files,
+            index,
+            registry: OnceLock::new(),
+            before,
+            cache,
+            plan: OnceLock::new(),
+        }))
+    }
+}
+
+/// Gives the identity of a resource; it is not reused while anybody holds the resource.
+fn id(resource: &Arc<Resource>) -> usize {
+    Arc::as_ptr(resource).addr()
+}
+
+impl Index {
+    fn of(files: &[Arc<ParsedFile>]) -> Self {
         let mut by_kind: HashMap<Kind, Vec<Arc<Resource>>> = HashMap::new();
         let mut duplicates = Vec::new();
         let count = files.iter().map(|file| file.resources().count()).sum();
@@ -184,16 +224,32 @@ impl Documents {
         for resources in by_kind.values_mut() {
             resources.sort_by(|a, b| a.by_age(b));
         }
-        Self(Arc::new(Inner {
-            settings,
-            files,
-            by_kind,
-            duplicates,
-            registry: OnceLock::new(),
-            before,
-            cache,
-            plan: OnceLock::new(),
-        }))
+        Self { by_kind: by_kind.into_iter().map(|(kind, resources)| (kind, Arc::new(resources))).collect(), duplicates }
+    }
+
+    /// Gives the index after a small change: sorting thousands of resources again would be a good part of it. `None`
+    /// where the order or a double depends on more than the change.
+    fn changed(&self, gone: &HashMap<usize, Kind>, fresh: &[Arc<Resource>]) -> Option<Self> {
+        if !self.duplicates.is_empty() || fresh.len() > MAX_FRESH {
+            return None;
+        }
+        let mut by_kind = self.by_kind.clone();
+        for (kind, resources) in &mut by_kind {
+            if gone.values().any(|one| one == kind) {
+                Arc::make_mut(resources).retain(|resource| !gone.contains_key(&id(resource)));
+            }
+        }
+        for resource in fresh {
+            let resources = Arc::make_mut(by_kind.entry(resource.kind).or_default());
+            let same =
+                |other: &Arc<Resource>| other.name() == resource.name() && other.namespace() == resource.namespace();
+            if resource.name().is_empty() || resources.iter().any(same) {
+                return None;
+            }
+            let place = resources.partition_point(|other| other.by_age(resource).is_lt());
+            resources.insert(place, resource.clone());
+        }
+        Some(Self { by_kind, duplicates: Vec::new() })
     }
 }
 
