@@ -192,13 +192,9 @@ fn requests(node: usize, app: &crate::app::App, truth: &Truth<'_>) -> f64 {
 
 fn edges(plan: &Plan, truth: &Truth<'_>) -> Vec<Edge> {
     let Some(app) = &plan.app else { return Vec::new() };
-    let edge = |(client, server, calls): &(usize, usize, f64)| Edge {
-        client: service_name(plan.workloads[*client].as_str()),
-        server: service_name(plan.workloads[*server].as_str()),
-        requests_per_second: truth.rate * calls,
-        bytes_per_second: None,
-        error_ratio: 0.0,
-        p95_ms: None,
+    let edge = |(client, server, calls): &(usize, usize, f64)| {
+        let [client, server] = [client, server].map(|at| service_name(plan.workloads[*at].as_str()));
+        Edge::between(client, server, truth.rate * calls)
     };
     app.edges.iter().map(edge).collect()
 }

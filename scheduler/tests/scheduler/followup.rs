@@ -118,14 +118,8 @@ async fn peers_draw_a_pod_through_the_graph_of_the_snapshot() {
     let mut geo = snapshot.window.services[2].clone();
     geo.service = "geo.hotel.svc.cluster.local".into();
     snapshot.window.services.push(geo);
-    snapshot.window.edges.push(Edge {
-        client: "search.hotel.svc.cluster.local".into(),
-        server: "geo.hotel.svc.cluster.local".into(),
-        requests_per_second: 50.0,
-        bytes_per_second: None,
-        error_ratio: 0.0,
-        p95_ms: None,
-    });
+    let called = Edge::between("search.hotel.svc.cluster.local", "geo.hotel.svc.cluster.local", 50.0);
+    snapshot.window.edges.push(called);
     world.snapshots.send(Some(Arc::new(snapshot))).expect("the scheduler listens");
 
     loop {
