@@ -229,7 +229,7 @@ fn fit_shape(machines: &[Machine], seen: &[usize], split: &str) -> Result<Fitted
     let x: Vec<Vec<f64>> = seen.iter().map(|at| row(*at)).collect();
     let y: Vec<f64> = seen.iter().map(|at| way(&machines[at / INNER], 1 + at % INNER)).collect();
     let boost = BoostOptions { l2: 0.1, ..trees(31, 10) };
-    // Folds of later years are 1.3 % better off with a forest alone, folds of whole machines with boosting and a process.
+    // By folds of the training rows: later years are better off with a forest alone, whole machines with boosting and a process.
     let (bags, forest, trees_share) = if split == "SPEC-B" { (0, Some(forest(3)), 1.0) } else { (3, None, 2.0 / 3.0) };
     let columns = x.first().map_or(1, Vec::len);
     let directions = if forest.is_some() { vec![Monotone::Free; columns] } else { monotone(columns) };
