@@ -77,7 +77,7 @@ pub(crate) async fn bind(settings: &Settings, ports: &mut Ports) -> anyhow::Resu
 
 impl Bound {
     /// Tells the collector what to scrape and what the machines are, and the proxy where spans go.
-    pub(crate) fn complete(&self, settings: &mut Settings, metrics: SocketAddr, otlp: SocketAddr) {
+    pub(crate) fn complete(&self, settings: &mut Settings, metrics: SocketAddr, own: SocketAddr, otlp: SocketAddr) {
         let energy = energy(settings);
         let source = if energy == Energy::Simulated { "simulated" } else { "measured" };
         let job = |name: &str, path: &str, targets: Vec<ScrapeTarget>| ScrapeJob {
@@ -95,6 +95,7 @@ impl Bound {
         settings.collector.scrape.0.extend([
             job("kepler", "/metrics", self.addresses.iter().map(|a| target(a, energy_label.clone())).collect()),
             job("istio-proxies", "/stats/prometheus", vec![target(&metrics, Vec::new())]),
+            job("wattle", "/metrics", vec![target(&own, Vec::new())]),
         ]);
         settings.collector.machines.0.extend(energy.facts());
         settings.proxy.otlp = Some(format!("http://{otlp}"));

@@ -53,6 +53,7 @@ fn the_loop_closes_from_an_empty_folder() {
     somebody_sends_garbage(port_base(0));
     let metrics = somebody_looks(&at);
     somebody_asks_why(dir.path(), &at, &first);
+    the_dashboards_show_something(&at.api);
     let run = first.wait();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let told: Value = serde_json::from_str(&run.stdout).expect("one JSON object");
@@ -101,6 +102,27 @@ fn somebody_sends_garbage(base: u16) {
             assert!(!answer[..read].starts_with(b"HTTP/1.1 200"), "port {port} took {bytes:?}");
         }
     }
+}
+
+/// Runs every expression of deploy/grafana, as Grafana sends it: each gives series.
+fn the_dashboards_show_something(api: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/grafana/dashboards");
+    let mut empty = Vec::new();
+    for file in std::fs::read_dir(folder).expect("the dashboards") {
+        let path = file.expect("a file").path();
+        let dashboard: Value = serde_json::from_slice(&std::fs::read(&path).expect("a file")).expect("JSON");
+        for panel in dashboard["panels"].as_array().expect("panels") {
+            for target in panel["targets"].as_array().expect("targets") {
+                let expr = target["expr"].as_str().expect("an expression");
+                let sent = expr.replace("$__rate_interval", "10s").replace("$__range", "60s");
+                let query: String = sent.bytes().map(|byte| format!("%{byte:02X}")).collect();
+                if eventually(5, || (vector_len(api, &query) > 0).then_some(())).is_none() {
+                    empty.push(format!("{}: {}: {sent}", path.display(), panel["title"]));
+                }
+            }
+        }
+    }
+    assert!(empty.is_empty(), "no series: {}", empty.join("\n"));
 }
 
 /// Asks every way in that the README names; gives the data plane's metrics.

@@ -26,7 +26,7 @@ use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
 use crate::store::samples::{Due, Samples};
 use crate::store::traces::{self, Keeping};
-use crate::{Error, query};
+use crate::{Error, query, rules};
 
 /// How long an orderly end may take.
 const END: Duration = Duration::from_secs(4);
@@ -98,6 +98,7 @@ impl Collector {
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
         config.check()?;
+        let groups = rules::load(&config.rules)?;
         let config = Arc::new(config);
         let metrics = Metrics::register(registry)?;
         let store = Arc::new(Store::open(&config.store_url).await?);
@@ -120,7 +121,8 @@ impl Collector {
         tasks.spawn(write_graph(intake.clone(), shutdown.clone()));
         tasks.spawn(keep_house(intake.clone(), config.retention, shutdown.clone()));
         scrape_all(&mut tasks, &intake, &config, &shutdown);
-        let api = query::routes(intake.clone(), snapshots.clone(), config.query);
+        rules::start(&mut tasks, &groups, &intake, config.query, &config.rules, &shutdown);
+        let api = query::routes(intake.clone(), snapshots.clone(), config.clone(), groups);
         tasks.spawn(serve(listeners.api, api, shutdown.clone()));
         let http = [
             (listeners.otlp_http, otlp::http_routes(intake.clone())),

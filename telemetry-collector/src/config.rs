@@ -6,6 +6,7 @@ use std::time::Duration;
 use wattle_contract::{MachineFacts, NodeName};
 
 use crate::Error;
+use crate::rules::RuleConfig;
 use crate::store::traces::SEARCH_ATTRIBUTES;
 
 /// What the collector is told to do.
@@ -27,6 +28,8 @@ pub struct Config {
     pub query: QueryLimits,
     /// Attributes of spans and resources that searches are quick for; others are searched by looking at every span.
     pub search_attributes: Vec<String>,
+    /// Recording and alerting rules.
+    pub rules: RuleConfig,
 }
 
 impl Default for Config {
@@ -40,6 +43,7 @@ impl Default for Config {
             retention: Duration::from_secs(15 * 24 * 3600),
             query: QueryLimits::default(),
             search_attributes: SEARCH_ATTRIBUTES.split_whitespace().map(str::to_owned).collect(),
+            rules: RuleConfig::default(),
         }
     }
 }
@@ -141,7 +145,8 @@ impl Default for QueryLimits {
             max_samples: 50_000_000,
             max_series: 200_000,
             slow: Duration::from_secs(10),
-            max_concurrent: 16,
+            // Queries are bound by the processor: more at once only take it from what receives.
+            max_concurrent: 4,
             lookback: Duration::from_secs(300),
             delayed_name_removal: false,
         }

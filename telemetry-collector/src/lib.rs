@@ -23,10 +23,12 @@ mod metrics;
 mod publish;
 mod query;
 mod receive;
+mod rules;
 pub mod store;
 mod window;
 
 pub use collector::{Collector, Listeners, Summary};
 pub use config::{Config, QueryLimits, ScrapeJob, ScrapeTarget};
 pub use error::Error;
+pub use rules::RuleConfig;
 pub use store::Store;

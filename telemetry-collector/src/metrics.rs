@@ -12,6 +12,7 @@
 //! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
 //! | `wattle_collector_chunks_total` | chunks cut |
 //! | `wattle_collector_windows_total` | windows published |
+//! | `wattle_collector_rule_evaluations_total`, `wattle_collector_rule_failures_total` | rules evaluated, and those that failed |
 //! | `wattle_collector_query_seconds`, `wattle_collector_query_errors_total{reason}` | queries |
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
@@ -33,6 +34,8 @@ pub(crate) struct Metrics {
     pub(crate) append_seconds: Histogram,
     pub(crate) chunks: IntCounter,
     pub(crate) windows: IntCounter,
+    pub(crate) rule_evaluations: IntCounter,
+    pub(crate) rule_failures: IntCounter,
     pub(crate) query_seconds: Histogram,
     pub(crate) query_errors: IntCounterVec,
 }
@@ -74,6 +77,8 @@ impl Metrics {
             append_seconds: seconds("wattle_collector_append_seconds", "Time to acknowledge a batch")?,
             chunks: counter("wattle_collector_chunks_total", "Chunks cut")?,
             windows: counter("wattle_collector_windows_total", "Windows published")?,
+            rule_evaluations: counter("wattle_collector_rule_evaluations_total", "Rules evaluated")?,
+            rule_failures: counter("wattle_collector_rule_failures_total", "Rules whose evaluation failed")?,
             query_seconds: seconds("wattle_collector_query_seconds", "Time to answer a query")?,
             query_errors: counters("wattle_collector_query_errors_total", "Queries refused or failed", "reason")?,
         })

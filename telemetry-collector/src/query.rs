@@ -2,8 +2,9 @@
 
 mod graph_api;
 mod jaeger;
-mod prometheus_api;
-mod promql;
+pub(crate) mod prometheus_api;
+pub(crate) mod promql;
+mod shape;
 mod tempo;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 use wattle_contract::ClusterSnapshot;
 
-use crate::config::QueryLimits;
+use crate::config::Config;
 use crate::receive::intake::Intake;
 use crate::receive::{otlp, remote_write};
+use crate::rules::Groups;
 
 /// Largest write request accepted, packed.
 const WRITE_LIMIT: usize = 32 << 20;
@@ -26,7 +28,7 @@ const WRITE_LIMIT: usize = 32 << 20;
 type Snapshots = watch::Receiver<Option<Arc<ClusterSnapshot>>>;
 
 /// Gives the routes of the API listener.
-pub(crate) fn routes(intake: Intake, snapshots: Snapshots, limits: QueryLimits) -> Router {
+pub(crate) fn routes(intake: Intake, snapshots: Snapshots, config: Arc<Config>, groups: Groups) -> Router {
     let write = Router::new()
         .route("/api/v1/write", post(remote_write::write))
         .layer(DefaultBodyLimit::max(WRITE_LIMIT))
@@ -39,7 +41,8 @@ pub(crate) fn routes(intake: Intake, snapshots: Snapshots, limits: QueryLimits) 
         .merge(published)
         .merge(graph_api::routes(intake.clone(), snapshots))
         .merge(otlp::metrics_route(intake.clone()))
-        .merge(prometheus_api::routes(intake, limits))
+        .merge(prometheus_api::routes(intake, config, groups))
+        .layer(axum::middleware::from_fn(shape::answers))
 }
 
 /// Answers `GET /api/v1/snapshot`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
-use wattle_collector::{Collector, Config, Listeners};
+use wattle_collector::{Collector, Config, Listeners, QueryLimits, RuleConfig};
 
 use super::{join_within, until_stopped};
 use crate::listen::Ports;
@@ -74,7 +74,12 @@ pub(crate) async fn start(
         machines: settings.collector.machines.0.clone(),
         retention: settings.collector.retention,
         search_attributes: search_attributes(&settings.collector.search_attributes),
-        ..Config::default()
+        query: query_limits(settings),
+        rules: RuleConfig {
+            files: settings.collector.rules.clone(),
+            interval: settings.collector.rule_interval,
+            alertmanager: settings.collector.alertmanager.clone(),
+        },
     };
     Collector::start(config, listeners, registry, shutdown)
         .await
@@ -83,4 +88,17 @@ pub(crate) async fn start(
 
 fn search_attributes(names: &str) -> Vec<String> {
     names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn query_limits(settings: &Settings) -> QueryLimits {
+    let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let collector = &settings.collector;
+    QueryLimits {
+        timeout: collector.query_timeout,
+        max_concurrent: whole(collector.query_concurrency),
+        max_samples: whole(collector.query_samples),
+        max_series: whole(collector.query_series),
+        slow: collector.query_slow,
+        ..QueryLimits::default()
+    }
 }

@@ -58,7 +58,8 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> anyhow::Result<Exit
     let mut ports = Ports::new(args.port_base);
     let bound = bind(&args, &settings, &mut ports).await?;
     if let (Some(demo), Some(otlp)) = (&bound.demo, &bound.collector.otlp_grpc) {
-        demo.complete(&mut settings, bound.proxy.metrics.local_addr()?, otlp.local_addr()?);
+        let (metrics, own) = (bound.proxy.metrics.local_addr()?, bound.own.local_addr()?);
+        demo.complete(&mut settings, metrics, own, otlp.local_addr()?);
     }
     let ready = Readiness::default();
     let shutdown = until_stopped(args.run_for);

@@ -52,6 +52,22 @@ section! {
         window_lag: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
         /// How long measurements are kept.
         retention: Duration = "15d", "1h to 3650d", |d| (3_600..=315_360_000).contains(&d.as_secs());
+        /// Files of recording and alerting rules, as Prometheus reads them.
+        rules: Vec<PathBuf> = "";
+        /// Interval of rule groups that name none.
+        rule_interval: Duration = "1m", "1s to 1d", |d| (1..=86_400).contains(&d.as_secs());
+        /// Alertmanager that alerts are sent to, such as `http://alertmanager:9093`; empty sends them nowhere.
+        alertmanager: Option<String> = "";
+        /// How long a query may run, its wait for others included.
+        query_timeout: Duration = "60s", "1s to 1h", |d| (1..=3_600).contains(&d.as_secs());
+        /// Queries at the same time; more of them wait.
+        query_concurrency: u64 = "4", "1 to 1000", |n| (1..=1_000).contains(n);
+        /// Values that one query may hold at once (8 bytes each); all queries together may hold twice as many.
+        query_samples: u64 = "50000000", "1000 to 10000000000", |n| (1_000..=10_000_000_000).contains(n);
+        /// Series that one selector may match.
+        query_series: u64 = "200000", "1 to 100000000", |n| (1..=100_000_000).contains(n);
+        /// From how long on a query is logged as slow.
+        query_slow: Duration = "10s", "1ms to 1h", |d| (1..=3_600_000).contains(&d.as_millis());
         /// What is scraped: a list of `{name, interval, timeout, path, honor_labels, targets: [{address, labels}]}`.
         scrape: ScrapeJobs = "";
         /// What is known of the nodes' hardware: a list of `{node, class, cores, tdp_watts, idle_watts, …}`.

@@ -1,8 +1,12 @@
 //! Prometheus's HTTP API: instant and range queries, and what there is to ask for.
 
+mod federate;
 mod form;
 mod metadata;
+mod remote_read;
 mod render;
+mod status;
+mod targets;
 
 use std::sync::Arc;
 
@@ -15,8 +19,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::promql::{self, Budget, Grid, QueryError, Run, Told, Value};
-use crate::config::QueryLimits;
+use crate::config::{Config, QueryLimits};
 use crate::receive::intake::{Intake, now};
+use crate::rules::Groups;
 use form::Form;
 pub(crate) use render::{number, plain_number};
 
@@ -25,6 +30,9 @@ pub(crate) use render::{number, plain_number};
 struct Api {
     intake: Intake,
     limits: QueryLimits,
+    config: Arc<Config>,
+    groups: Groups,
+    started: wattle_contract::Timestamp,
     running: Arc<Semaphore>,
     budget: Arc<Budget>,
 }
@@ -42,15 +50,20 @@ impl From<String> for Answer {
 }
 
 /// Gives the routes.
-pub(super) fn routes(intake: Intake, limits: QueryLimits) -> Router {
+pub(super) fn routes(intake: Intake, config: Arc<Config>, groups: Groups) -> Router {
+    let limits = config.query;
     let running = Arc::new(Semaphore::new(limits.max_concurrent.max(1)));
     // One heavy query may take all that it may, and others beside it still run.
     let budget = Budget::new(limits.max_samples.saturating_mul(2));
-    let api = Api { intake, limits, running, budget };
+    let api = Api { intake, limits, config, groups, started: now(), running, budget };
     Router::new()
         .route("/api/v1/query", get(instant).post(instant))
         .route("/api/v1/query_range", get(range).post(range))
         .merge(metadata::routes())
+        .merge(status::routes())
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/read", axum::routing::post(remote_read::read))
+        .route("/federate", get(federate::federate))
         .with_state(api)
 }
 
@@ -60,8 +73,8 @@ async fn instant(api: axum::extract::State<Api>, form: Form) -> Response {
         let query = form.required("query")?;
         let time = form.time("time")?.unwrap_or_else(|| now().0);
         let grid = Grid { start: time, step: 1, count: 1 };
-        let (value, told, _) = run(&api, &form, query, grid).await?;
-        Ok(Answer { data: render::instant(value, grid), told })
+        let render = move |value, _: &Expr| Ok(render::instant(value, grid));
+        run(&api, &form, query, grid, render).await
     };
     respond(&api, answer.await)
 }
@@ -85,13 +98,18 @@ async fn range(api: axum::extract::State<Api>, form: Form) -> Response {
             )));
         }
         let grid = Grid { start, step, count };
-        let (value, told, expr) = run(&api, &form, query, grid).await?;
-        Ok(Answer { data: render::range(value, &expr, grid)?, told })
+        run(&api, &form, query, grid, move |value, expr: &Expr| render::range(value, expr, grid)).await
     };
     respond(&api, answer.await)
 }
 
-async fn run(api: &Api, form: &Form, query: &str, grid: Grid) -> Result<(Value, Told, Arc<Expr>), QueryError> {
+async fn run(
+    api: &Api,
+    form: &Form,
+    query: &str,
+    grid: Grid,
+    render: impl FnOnce(Value, &Expr) -> Result<String, QueryError> + Send + 'static,
+) -> Result<Answer, QueryError> {
     let timeout = form.duration("timeout")?.map_or(api.limits.timeout, |timeout| timeout.min(api.limits.timeout));
     let lookback = form.duration("lookback_delta")?.unwrap_or(api.limits.lookback);
     let expr = Arc::new(promql::parse(query)?);
@@ -101,7 +119,11 @@ async fn run(api: &Api, form: &Form, query: &str, grid: Grid) -> Result<(Value, 
     let started = Instant::now();
     let limits = QueryLimits { lookback, ..api.limits };
     let run = Run { limits, timeout, budget: api.budget.clone() };
-    let answer = promql::evaluate(&api.intake.samples, expr.clone(), grid, run).await;
+    let finish = {
+        let expr = expr.clone();
+        move |value| render(value, &expr)
+    };
+    let answer = promql::evaluate_into(&api.intake.samples, expr, grid, run, finish).await;
     let elapsed = started.elapsed();
     api.intake.metrics.query_seconds.observe(elapsed.as_secs_f64());
     if elapsed >= api.limits.slow {
@@ -109,7 +131,7 @@ async fn run(api: &Api, form: &Form, query: &str, grid: Grid) -> Result<(Value, 
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(promql = query, steps = grid.count, elapsed_ms, error, "a query was slow");
     }
-    answer.map(|(value, told)| (value, told, expr))
+    answer.map(|(data, told)| Answer { data, told })
 }
 
 /// Makes an answer in Prometheus's envelope.

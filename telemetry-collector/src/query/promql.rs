@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod binary;
+mod blame;
 mod budget;
 mod escapes;
 mod eval;
@@ -14,6 +15,7 @@ mod histogram;
 mod labels;
 mod matching;
 mod notes;
+mod patterns;
 mod range;
 mod selector;
 mod series;
@@ -102,8 +104,10 @@ pub(crate) fn parse(query: &str) -> Result<Expr, QueryError> {
     if operators(query) > MOST_OPERATORS {
         return Err(QueryError::BadData(format!("query has more than {MOST_OPERATORS} operators and parentheses")));
     }
-    promql_parser::parser::parse(&escapes::resolve(query)?)
-        .map_err(|reason| QueryError::BadData(format!("invalid parameter \"query\": {reason}")))
+    patterns::check_query(query)?;
+    promql_parser::parser::parse(&escapes::resolve(query)?).map_err(|reason| {
+        QueryError::BadData(format!("invalid parameter \"query\": {}", blame::explain(query, &reason)))
+    })
 }
 
 /// Counts operators and opening brackets outside of texts, matchers and comments.
@@ -142,6 +146,18 @@ pub(crate) async fn evaluate(
     grid: Grid,
     run: Run,
 ) -> Result<(Value, Told), QueryError> {
+    evaluate_into(samples, query, grid, run, Ok).await
+}
+
+/// Evaluates a query, and makes something of its result on the query's own thread: the runtime's threads, which also
+/// take samples in, are not kept busy with it.
+pub(crate) async fn evaluate_into<T: Send + 'static>(
+    samples: &Arc<Samples>,
+    query: Arc<Expr>,
+    grid: Grid,
+    run: Run,
+    finish: impl FnOnce(Value) -> Result<T, QueryError> + Send + 'static,
+) -> Result<(T, Told), QueryError> {
     let Run { limits, timeout, budget } = run;
     let gone = CancellationToken::new();
     // Dropped with this future: a query whose client went away stops.
@@ -158,7 +174,7 @@ pub(crate) async fn evaluate(
             share: Share::new(budget, limits.max_samples),
             clock: Clock { deadline, timeout, gone },
         };
-        let answer = context.run(&query).map(|value| (value, context.notes.told()));
+        let answer = context.run(&query).and_then(finish).map(|made| (made, context.notes.told()));
         drop(sender.send(answer));
     };
     let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);

@@ -1,4 +1,4 @@
-//! What there is to ask for: labels, values, series, metric descriptions, and who answers.
+//! What there is to ask for: labels, values, series and metric descriptions.
 
 use std::collections::BTreeSet;
 
@@ -22,11 +22,10 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/label/{name}/values", get(values))
         .route("/api/v1/series", get(series).post(series))
         .route("/api/v1/metadata", get(metadata))
-        .route("/api/v1/status/buildinfo", get(buildinfo))
 }
 
 /// Reads `match[]`; empty when there is none.
-fn selectors(form: &Form) -> Result<Vec<Matchers>, QueryError> {
+pub(super) fn selectors(form: &Form) -> Result<Vec<Matchers>, QueryError> {
     let mut selectors = Vec::new();
     for text in form.all("match[]") {
         let Expr::VectorSelector(selector) = promql::parse(text)? else {
@@ -130,13 +129,4 @@ async fn metadata(State(api): State<Api>, form: Form) -> Response {
         Ok(serde_json::Value::Object(object).to_string())
     };
     respond(&api, answer())
-}
-
-async fn buildinfo(State(api): State<Api>) -> Response {
-    let version = env!("CARGO_PKG_VERSION");
-    let data = serde_json::json!({
-        "version": version, "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
-        "application": "wattle",
-    });
-    respond(&api, Ok(data.to_string()))
 }

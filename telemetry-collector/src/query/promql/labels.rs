@@ -37,6 +37,7 @@ pub(super) fn replace(context: &Context, call: &Call, grid: Grid) -> Result<Vec<
         return Err(QueryError::BadData("label_replace() takes 5 arguments".to_owned()));
     };
     let (to, replacement, from, pattern) = (text(to)?, text(replacement)?, text(from)?, text(pattern)?);
+    super::patterns::check(pattern)?;
     let regex = Regex::new(&format!("^(?s:{pattern})$"))
         .map_err(|_| QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
     check_name(to, "label_replace")?;
