@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{query, query_range, sqlite, start, write};
+use tokio::time::Instant;
 use wattle_collector::{Config, QueryLimits};
 
 async fn filled(limits: QueryLimits, series: usize) -> (common::Running, tempfile::TempDir) {

@@ -35,10 +35,9 @@ fn lexical(query: &str) -> Found {
             '\n' => in_comment = false,
             _ if in_comment => {}
             '#' => in_comment = true,
-            '"' | '\'' | '`' => {
-                if !skip_quoted(&mut chars, char) {
-                    return Some((at, "unterminated quoted string".to_owned()));
-                }
+            // The guard reads on to the quote's end.
+            '"' | '\'' | '`' if !skip_quoted(&mut chars, char) => {
+                return Some((at, "unterminated quoted string".to_owned()));
             }
             '{' => in_braces = true,
             '}' if in_braces => in_braces = false,
