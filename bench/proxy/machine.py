@@ -179,7 +179,7 @@ class Peer:
             kind = name.split("-")[0]
             text = {"envoy": peers.envoy, "haproxy": peers.haproxy, "nginx": peers.nginx}[kind](mode, c)
             if splice:
-                text = text.replace("  mode http\n", "  mode http\n  option splice-auto\n", 1)
+                text = text.replace("  mode http\n", "  mode http\n  option splice-auto\n", 1).replace("maxconn 9500", "maxconn 4000")
             conf.write_text(text)
             argv = {"envoy": [envoy, "-c", conf, "--config-yaml", "{}", "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
                     "haproxy": ["haproxy", "-db", "-f", conf], "nginx": ["nginx", "-p", WORK, "-c", conf]}[kind]

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -46,14 +46,13 @@ impl Buffer {
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end, "more was taken than there was");
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
+        self.release();
     }
 
-    /// Gives the memory back when it is empty.
-    pub(crate) fn release(&mut self) {
+    /// Gives the memory back when it is empty: the next to need some finds it in the cache.
+    fn release(&mut self) {
         if self.is_empty() && !self.block.is_empty() {
+            (self.start, self.end) = (0, 0);
             give(std::mem::take(&mut self.block));
         }
     }
@@ -75,10 +74,12 @@ impl Buffer {
             self.reserve(BLOCK / 4);
         }
         let mut into = ReadBuf::new(&mut self.block[self.end..]);
-        ready!(Pin::new(from).poll_read(cx, &mut into))?;
+        let read = Pin::new(from).poll_read(cx, &mut into);
         let count = into.filled().len();
         self.end += count;
-        Poll::Ready(Ok(count))
+        // Who waits holds no memory meanwhile.
+        self.release();
+        read.map_ok(|()| count)
     }
 
     fn reserve(&mut self, more: usize) {
@@ -146,8 +147,6 @@ mod tests {
         let mut buffer = Buffer::default();
         buffer.append(b"abc");
         buffer.consume(3);
-
-        buffer.release();
 
         assert!(buffer.block.is_empty());
     }

@@ -27,10 +27,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Serves a connection to its end. After `drain` it takes no further requests, and is dropped by who owns the task.
 pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection went away as it came");
-        return;
-    }
     let mut down = Downstream {
         stream: Stream::Http1(Box::new(Http1::new(Io::Tcp(stream)))),
         timer: Timer::default(),

@@ -56,6 +56,8 @@ pub(crate) struct Client {
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) side: Side,
     pub(crate) peer: SocketAddr,
+    /// Its IP address as headers write it.
+    pub(crate) peer_text: Box<str>,
     /// The address of this end.
     pub(crate) local: SocketAddr,
 }

@@ -64,11 +64,11 @@ fn again(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Hands every accepted connection to `serve`. A failed accept is counted by `failed` and does not end the listener.
+/// Hands every accepted connection to `serve`, with the addresses of both its ends. A failed accept is counted by `failed` and does not end the listener.
 pub(crate) async fn accept(
     socket: Socket,
     stop: CancellationToken,
-    mut serve: impl FnMut(TcpStream, SocketAddr),
+    mut serve: impl FnMut(TcpStream, SocketAddr, SocketAddr),
     mut failed: impl FnMut(&io::Error),
 ) {
     let listener = match socket {
@@ -78,13 +78,24 @@ pub(crate) async fn accept(
             Err(error) => return failed(&error),
         },
     };
+    // What is accepted inherits it.
+    if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
+        failed(&error);
+    }
+    let here = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => serve(stream, peer),
+            Ok((stream, peer)) => {
+                // The address it came to is the listener's, unless that stands for all.
+                match here.map_or_else(|| stream.local_addr(), Ok) {
+                    Ok(local) => serve(stream, peer, local),
+                    Err(error) => failed(&error),
+                }
+            }
             Err(error) => {
                 failed(&error);
                 if !belongs_to_one_connection(&error) {

@@ -98,9 +98,9 @@ impl Running {
         let open = metrics.connections.with_label_values(&[word]);
         let accepted = metrics.accepted.with_label_values(&[word]);
         let stop = drain.clone();
-        let serve = move |stream: tokio::net::TcpStream, peer| {
-            let Ok(local) = stream.local_addr() else { return };
-            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, local };
+        let serve = move |stream: tokio::net::TcpStream, peer: SocketAddr, local: SocketAddr| {
+            let peer_text = peer.ip().to_string().into();
+            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, peer_text, local };
             let (drain, cut) = (drain.clone(), cut.clone());
             let open = open.clone();
             accepted.inc();

@@ -56,9 +56,12 @@ pub(super) async fn serve(client: &Client, down: &mut Downstream, drain: &Cancel
         next.clear();
         let Stream::Http1(stream) = &mut down.stream else { return };
         if down.close {
-            return forward::cut(&mut stream.wire).await;
+            // A client that said all it had to say loses nothing when the socket is closed at once.
+            if !stream.reader.has_ended() || !stream.wire.input.is_empty() || !stream.wire.output.is_empty() {
+                forward::cut(&mut stream.wire).await;
+            }
+            return;
         }
-        stream.wire.release();
         down.timer.set(Instant::now().checked_add(bounds.idle_timeout));
     }
 }
@@ -84,7 +87,6 @@ fn wait(cx: &mut Context<'_>, down: &mut Downstream, bounds: &Bounds, next: &mut
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Came::Ended),
             Poll::Pending => {
                 let late = if stream.wire.input.is_empty() { Came::Ended } else { Came::Late };
-                stream.wire.release();
                 return timer.poll(cx).map(|()| late);
             }
         }

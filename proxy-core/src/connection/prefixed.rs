@@ -32,7 +32,6 @@ impl AsyncRead for Prefixed {
         let count = this.first.len().min(into.remaining());
         into.put_slice(&this.first.data()[..count]);
         this.first.consume(count);
-        this.first.release();
         Poll::Ready(Ok(()))
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a Request,
     pub(crate) outgoing: &'a Outgoing,
     pub(crate) number: u32,
+    pub(crate) now: Instant,
     pub(crate) bound: Option<Instant>,
 }
 
@@ -50,8 +51,9 @@ impl Attempt<'_> {
         loop {
             upload.again();
             down.timer.set(self.bound);
-            let connection =
-                within(&mut down.timer, obtain(self.cluster, self.member, self.http2)).await?.map_err(Stop::Unsent)?;
+            let connection = within(&mut down.timer, obtain(self.cluster, self.member, self.http2, self.now))
+                .await?
+                .map_err(Stop::Unsent)?;
             let begun = connection.begin(self.cluster, self.member, self.request, self.outgoing, self.number);
             let mut up = begun.await.map_err(|failure| Stop::Unsent(Unsent::Failed(failure)))?;
             let method = self.request.method();

@@ -59,7 +59,8 @@ impl Exchange<'_> {
         loop {
             let spared = self.retries.is_some_and(|policy| policy.ignore_previous_hosts && self.hash.is_none());
             let ignored = if spared { &tried[..] } else { &[] };
-            let Some(member) = self.cluster.pick(Instant::now(), &self.carrier.dice, self.hash, ignored) else {
+            let now = if record.attempts == 0 { record.started } else { Instant::now() };
+            let Some(member) = self.cluster.pick(now, &self.carrier.dice, self.hash, ignored) else {
                 return Err(Reply::no_healthy_upstream());
             };
             record.attempts += 1;
@@ -75,7 +76,8 @@ impl Exchange<'_> {
                 request: &record.request,
                 outgoing,
                 number: record.attempts,
-                bound: self.bound(),
+                now,
+                bound: self.bound(now),
             };
             let result = attempt.run(down, upload, response).await;
             record.request_bytes = upload.bytes;
@@ -97,9 +99,9 @@ impl Exchange<'_> {
     }
 
     /// How long one try may take.
-    fn bound(&self) -> Option<Instant> {
+    fn bound(&self, now: Instant) -> Option<Instant> {
         let per_try = self.retries.and_then(|policy| policy.per_try_timeout).filter(|bound| !bound.is_zero());
-        let per_try = per_try.and_then(|bound| Instant::now().checked_add(bound));
+        let per_try = per_try.and_then(|bound| now.checked_add(bound));
         per_try.into_iter().chain(self.deadline).min()
     }
 

@@ -75,10 +75,14 @@ pub(crate) fn request_id(headers: &mut Fields, dice: &Dice) -> Span {
 }
 
 /// Says for whom a gateway forwards: the peer's address is put behind what was there.
-pub(crate) fn forwarded_for(headers: &mut Fields, peer: std::net::IpAddr) {
-    let chain: Vec<_> = headers.all(Known::ForwardedFor).map(String::from_utf8_lossy).collect();
-    let text = if chain.is_empty() { peer.to_string() } else { format!("{},{peer}", chain.join(",")) };
-    headers.set(Known::ForwardedFor, text.as_bytes());
+pub(crate) fn forwarded_for(headers: &mut Fields, peer: &str) {
+    if headers.contains(Known::ForwardedFor) {
+        let chain: Vec<_> = headers.all(Known::ForwardedFor).map(String::from_utf8_lossy).collect();
+        let text = format!("{},{peer}", chain.join(","));
+        headers.set(Known::ForwardedFor, text.as_bytes());
+    } else {
+        headers.add(Known::ForwardedFor, peer.as_bytes());
+    }
     headers.set(Known::ForwardedProto, b"http");
 }
 

@@ -63,7 +63,7 @@ async fn copy(
     outgoing: &Outgoing,
     pieces: Option<mpsc::Receiver<Piece>>,
 ) -> Option<()> {
-    let connection = obtain(cluster, member, cluster.speaks_http2(request.version)).await.ok()?;
+    let connection = obtain(cluster, member, cluster.speaks_http2(request.version), Instant::now()).await.ok()?;
     let mut upstream = connection.begin(cluster, member, request, outgoing, 1).await.ok()?;
     if let Some(pieces) = pieces {
         send(&mut upstream.stream, pieces).await?;

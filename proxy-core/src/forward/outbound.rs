@@ -144,7 +144,7 @@ fn outgoing(
 ) -> Option<Outgoing> {
     let route = &matched.route;
     match client.side {
-        Side::Gateway { .. } => headers::forwarded_for(&mut request.fields, client.peer.ip()),
+        Side::Gateway { .. } => headers::forwarded_for(&mut request.fields, &client.peer_text),
         _ => headers::forwarded_proto(&mut request.fields),
     }
     route.request_headers.apply(&mut request.fields);

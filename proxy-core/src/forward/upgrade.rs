@@ -84,7 +84,6 @@ impl Way {
             let count = ready!(to.poll_send(cx, from.input.data()))?;
             from.input.consume(count);
             self.moved += count as u64;
-            from.input.release();
         }
         if !self.shut {
             ready!(to.poll_flush(cx))?;

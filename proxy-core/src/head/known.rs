@@ -99,7 +99,14 @@ impl Known {
             29 => &[K::PreflightMethod],
             _ => return K::Other,
         };
-        candidates.iter().copied().find(|known| name.eq_ignore_ascii_case(known.text().as_bytes())).unwrap_or(K::Other)
+        let first = name[0].to_ascii_lowercase();
+        for known in candidates {
+            let text = known.text().as_bytes();
+            if text[0] == first && name.eq_ignore_ascii_case(text) {
+                return *known;
+            }
+        }
+        K::Other
     }
 
     /// Gives the name in lower case.

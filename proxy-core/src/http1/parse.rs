@@ -221,7 +221,12 @@ pub(crate) fn is_authority(text: &[u8]) -> bool {
         Some(at) if !text[at..].contains(&b']') => &text[at + 1..],
         _ => &[],
     };
-    port.len() <= 5 && port.iter().all(u8::is_ascii_digit) && http::uri::Authority::try_from(text).is_ok()
+    if port.len() > 5 || !port.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let host = &text[..text.len() - port.len()];
+    host.strip_suffix(b":").is_some_and(|host| !host.is_empty() && host.iter().all(plain))
+        || http::uri::Authority::try_from(text).is_ok()
 }
 
 /// Reads what the client wants of its connection.

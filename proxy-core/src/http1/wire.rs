@@ -58,10 +58,4 @@ impl Wire {
             }
         }
     }
-
-    /// Gives memory back that holds nothing.
-    pub(crate) fn release(&mut self) {
-        self.input.release();
-        self.output.release();
-    }
 }

@@ -44,9 +44,9 @@ impl AccessLog {
         (Self { blocks, full, metrics }, tokio::spawn(task.run(stop)))
     }
 
-    pub(crate) fn write(&self, record: &Record) {
+    pub(crate) fn write(&self, record: &Record, elapsed: Duration) {
         let mut block = self.blocks.mine().lock();
-        line(&mut block, record);
+        line(&mut block, record, elapsed);
         if block.len() >= BLOCK {
             let full = std::mem::replace(&mut *block, Vec::with_capacity(BLOCK + BLOCK / 8));
             drop(block);
@@ -113,7 +113,7 @@ fn lines(block: &[u8]) -> u64 {
     block.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-fn line(out: &mut Vec<u8>, record: &Record) {
+fn line(out: &mut Vec<u8>, record: &Record, elapsed: Duration) {
     let since = record.at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     out.extend_from_slice(b"{\"start_time_ms\":");
     digits(out, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
@@ -128,7 +128,7 @@ fn line(out: &mut Vec<u8>, record: &Record) {
     }
     number(out, "bytes_received", record.request_bytes);
     number(out, "bytes_sent", record.response_bytes);
-    let micros = u64::try_from(record.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     number(out, "duration_ms", micros / 1000);
     let rest = micros % 1000;
     out.extend_from_slice(&[b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8]);

@@ -112,10 +112,6 @@ impl Record {
         std::mem::take(&mut self.request)
     }
 
-    pub(crate) fn elapsed_ms(&self) -> f64 {
-        self.started.elapsed().as_secs_f64() * 1e3
-    }
-
     pub(crate) fn request_id(&self) -> &str {
         self.request.fields.str(self.request_id)
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -100,7 +101,7 @@ impl Series {
     }
 
     /// Counts one request; says whether there was room for its series.
-    pub(crate) fn observe(&self, record: &Record) -> bool {
+    pub(crate) fn observe(&self, record: &Record, elapsed: Duration) -> bool {
         let key = Key {
             reporter: record.reporter,
             peer: Arc::clone(&record.peer),
@@ -119,7 +120,7 @@ impl Series {
                 place.insert(Box::default())
             }
         };
-        cell.duration_ms.observe(record.elapsed_ms());
+        cell.duration_ms.observe(elapsed.as_secs_f64() * 1e3);
         cell.request_bytes.observe(record.request_bytes as f64);
         cell.response_bytes.observe(record.response_bytes as f64);
         true

@@ -122,7 +122,8 @@ impl Sink {
         if record.is_error() {
             self.metrics.request_errors.inc();
         }
-        if !self.series.observe(record) {
+        let elapsed = record.started.elapsed();
+        if !self.series.observe(record, elapsed) {
             self.metrics.series_overflow.inc();
         }
         if let (Some(exporter), Some(context), true) = (&self.exporter, &record.span, options.spans)
@@ -131,7 +132,7 @@ impl Sink {
             exporter.send(span::build(&self.identity, record, context));
         }
         if let (Some(log), true) = (&self.access_log, options.access_log) {
-            log.write(record);
+            log.write(record, elapsed);
         }
         self.metrics.active_requests.dec();
         self.active.fetch_sub(1, Ordering::AcqRel);

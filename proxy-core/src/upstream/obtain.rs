@@ -65,11 +65,16 @@ enum Wire {
 }
 
 /// Gets a connection. It may wait for one when the cluster's limits allow that.
-pub(crate) async fn obtain(cluster: &Arc<Cluster>, member: &Arc<Member>, http2: bool) -> Result<Connection, Unsent> {
+pub(crate) async fn obtain(
+    cluster: &Arc<Cluster>,
+    member: &Arc<Member>,
+    http2: bool,
+    now: Instant,
+) -> Result<Connection, Unsent> {
     if http2 {
         return shared(cluster, member).await;
     }
-    match member.state.pools.mine().take(&cluster.spec.limits, Instant::now()) {
+    match member.state.pools.mine().take(&cluster.spec.limits, now) {
         Some(idle) => Ok(Connection { wire: Wire::Http1(idle), reused: true }),
         None => Box::pin(lent(cluster, member)).await,
     }
@@ -118,8 +123,8 @@ impl Connection {
 impl Upstream {
     /// Says that the answer was read whole: the connection may serve the next request, if the upstream keeps it.
     pub(crate) fn done(self, keep_alive: bool) {
-        let (Stream::Http1(mut stream), Lease::Lent(mut past)) = (self.stream, self.lease) else { return };
-        let wire = &mut stream.wire;
+        let (Stream::Http1(stream), Lease::Lent(mut past)) = (self.stream, self.lease) else { return };
+        let wire = &stream.wire;
         // Bytes behind the answer would be taken for the next one.
         let clean = keep_alive
             && stream.finished
@@ -129,7 +134,6 @@ impl Upstream {
         let now = Instant::now();
         past.since = now;
         if clean && past.may_serve(&self.cluster.spec.limits, now) {
-            wire.release();
             self.member.state.pools.mine().give_back(Idle { stream, past });
         }
         self.cluster.shared.freed.notify_waiters();
