@@ -24,7 +24,7 @@ use crate::receive::intake::{Intake, now};
 use crate::receive::scrape::Scraper;
 use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
-use crate::store::samples::{Due, Samples};
+use crate::store::samples::{Due, Limits, Samples};
 use crate::store::traces::{self, Keeping};
 use crate::{Error, query, rules};
 
@@ -34,6 +34,8 @@ const END: Duration = Duration::from_secs(4);
 const GRAPH_EVERY: Duration = Duration::from_secs(15);
 /// How often the head is looked through for chunks to cut.
 const CUT_EVERY: Duration = Duration::from_secs(10);
+/// How often idle series are looked for.
+const LET_GO_EVERY: Duration = Duration::from_secs(60);
 /// How often what is too old is dropped.
 const DROP_EVERY: Duration = Duration::from_secs(600);
 
@@ -103,8 +105,13 @@ impl Collector {
         let metrics = Metrics::register(registry)?;
         let store = Arc::new(Store::open(&config.store_url).await?);
         store.lock_for_writing().await?;
+        let taken_over = store.take_over().await?;
+        if taken_over > 0 {
+            tracing::info!(series = taken_over, "took over the series of an older layout of the store");
+        }
         let window_ms = i64::try_from(config.window.as_millis()).unwrap_or(i64::MAX);
         let samples = Arc::new(Samples::open(store.clone(), window_ms, now()).await?);
+        samples.limit(Limits { series: config.series_limit, of_metric: config.metric_series_limit });
         metrics.series.set(i64::try_from(samples.series_count()).unwrap_or(i64::MAX));
         let keeping =
             Keeping { retention: config.retention, attributes: config.search_attributes.clone(), ..Keeping::default() };
@@ -206,12 +213,15 @@ fn scrape_all(tasks: &mut JoinSet<()>, intake: &Intake, config: &Config, shutdow
 async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationToken) {
     let mut cut = tokio::time::interval(CUT_EVERY);
     let mut drop_old = tokio::time::interval(DROP_EVERY);
+    let mut let_go = tokio::time::interval(LET_GO_EVERY);
     cut.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let_go.set_missed_tick_behavior(MissedTickBehavior::Delay);
     drop_old.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return,
             _ = cut.tick() => cut_all(&intake).await,
+            _ = let_go.tick() => let_go_of_idle(&intake).await,
             _ = drop_old.tick() => drop_before(&intake, retention).await,
         };
         if let Err(error) = outcome {
@@ -253,6 +263,15 @@ async fn cut_all(intake: &Intake) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// Lets go of series that get no samples any more.
+async fn let_go_of_idle(intake: &Intake) -> Result<(), Error> {
+    let gone = intake.samples.let_go(now()).await?;
+    if gone > 0 {
+        intake.metrics.series.set(i64::try_from(intake.samples.series_count()).unwrap_or(i64::MAX));
+    }
+    intake.samples.join_blocks().await
 }
 
 async fn drop_before(intake: &Intake, retention: Duration) -> Result<(), Error> {

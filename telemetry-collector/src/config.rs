@@ -24,6 +24,10 @@ pub struct Config {
     pub machines: BTreeMap<NodeName, MachineFacts>,
     /// How long everything is kept. Range: 1 h and above.
     pub retention: Duration,
+    /// Series that may be active at the same time; samples of more are rejected. Zero for any number.
+    pub series_limit: u64,
+    /// Series that one metric may have active at the same time. Zero for any number.
+    pub metric_series_limit: u64,
     /// What one query may cost.
     pub query: QueryLimits,
     /// Attributes of spans and resources that searches are quick for; others are searched by looking at every span.
@@ -41,6 +45,8 @@ impl Default for Config {
             scrape: Vec::new(),
             machines: BTreeMap::new(),
             retention: Duration::from_secs(15 * 24 * 3600),
+            series_limit: 0,
+            metric_series_limit: 0,
             query: QueryLimits::default(),
             search_attributes: SEARCH_ATTRIBUTES.split_whitespace().map(str::to_owned).collect(),
             rules: RuleConfig::default(),
@@ -86,8 +92,14 @@ pub struct ScrapeJob {
     pub path: String,
     /// Whether a label that a target gives wins over the same label of the collector.
     pub honor_labels: bool,
+    /// Whether times that a target gives are taken; else every sample has the time of the scrape.
+    pub honor_timestamps: bool,
     /// Largest exposition accepted, unpacked.
     pub body_limit_bytes: usize,
+    /// Most samples of one scrape; a target with more is down. Zero for any number.
+    pub sample_limit: usize,
+    /// Most labels of one series; a target with more is down. Zero for any number.
+    pub label_limit: usize,
     /// The targets.
     pub targets: Vec<ScrapeTarget>,
 }
@@ -100,6 +112,9 @@ impl Default for ScrapeJob {
             timeout: Duration::from_secs(10),
             path: "/metrics".to_owned(),
             honor_labels: false,
+            honor_timestamps: true,
+            sample_limit: 0,
+            label_limit: 0,
             body_limit_bytes: 64 << 20,
             targets: Vec::new(),
         }

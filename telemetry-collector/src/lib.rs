@@ -2,7 +2,7 @@
 //! what the scheduler decides by.
 //!
 //! ```text
-//! scrape, remote write ─► Sample ─► journal (acknowledged) ─► head ─► chunks
+//! scrape, remote write ─► Batch ──► journal (acknowledged) ─► head ─► packs
 //!                                                              │
 //!                              PromQL ◄── /api/v1/query ◄──────┤
 //!                                                              ▼
@@ -20,6 +20,8 @@ mod error;
 mod graph;
 pub mod history;
 mod metrics;
+#[doc(hidden)]
+pub mod probe;
 mod publish;
 mod query;
 mod receive;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`) |
 //! | `wattle_collector_samples_rejected_total{reason}` | samples not taken; `not_stored`: scraped while the store failed |
+//! | `wattle_collector_requests_refused_total{way}` | requests that could not be read |
 //! | `wattle_collector_series` | series in memory |
 //! | `wattle_collector_spans_total`, `wattle_collector_spans_rejected_total{reason}` | spans acknowledged and not taken |
 //! | `wattle_collector_graph_unpaired_spans` `{reason}` | ends of calls whose other end did not come, since the start |
@@ -24,6 +25,7 @@ use crate::Error;
 pub(crate) struct Metrics {
     pub(crate) samples: IntCounterVec,
     pub(crate) rejected: IntCounterVec,
+    pub(crate) refused: IntCounterVec,
     pub(crate) series: IntGauge,
     pub(crate) spans: IntCounter,
     pub(crate) spans_rejected: IntCounterVec,
@@ -67,6 +69,7 @@ impl Metrics {
         Ok(Self {
             samples: counters("wattle_collector_samples_total", "Samples acknowledged", "way")?,
             rejected: counters("wattle_collector_samples_rejected_total", "Samples not taken", "reason")?,
+            refused: counters("wattle_collector_requests_refused_total", "Requests that could not be read", "way")?,
             series,
             spans: counter("wattle_collector_spans_total", "Spans acknowledged")?,
             spans_rejected: counters("wattle_collector_spans_rejected_total", "Spans not taken", "reason")?,

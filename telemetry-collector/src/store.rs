@@ -1,24 +1,30 @@
 //! The store: one type over SQLite or PostgreSQL.
 //!
-//! SQL is the container, chunks are the content. What was received goes into a journal row in one transaction
-//! (acknowledged = journalled), lives in memory as the head, and is cut into chunks of about 120 samples a series later;
-//! traces are compressed batches beside narrow search rows. Statements are the same text for both databases; what
-//! differs (opening, locks, arrays) is in `store/sqlite.rs` and `store/postgres.rs`.
+//! SQL is the container, packs are the content. What was received goes into a journal row in one transaction
+//! (acknowledged = journalled), lives in memory as the head, and is cut later into packs: about 120 samples each of 64
+//! neighbouring series. Series without samples leave the memory and are found in their blocks from then on. Traces are
+//! compressed batches beside narrow search rows. Statements are the same text for both databases; what differs (opening,
+//! locks, arrays, partitions) is in `store/sqlite.rs` and `store/postgres.rs`.
 
+pub(crate) mod batch;
 pub(crate) mod chunk;
 mod decision;
 pub(crate) mod head;
 mod index;
 pub(crate) mod journal;
+mod label_block;
+mod legacy;
 mod open;
 pub(crate) mod outcome;
+pub(crate) mod pack;
 mod postgres;
 pub(crate) mod read;
 mod retention;
 mod rollup;
+mod rows;
 pub(crate) mod samples;
-mod series;
 mod sqlite;
+mod tail;
 pub(crate) mod traces;
 mod varint;
 mod window;
@@ -27,7 +33,7 @@ use std::fmt;
 
 use crate::Error;
 
-pub use series::Stats;
+pub use rows::Stats;
 
 /// A connection to the database that holds everything measured and decided.
 pub struct Store {

@@ -74,6 +74,8 @@ pub(crate) async fn start(
         machines: settings.collector.machines.0.clone(),
         retention: settings.collector.retention,
         search_attributes: search_attributes(&settings.collector.search_attributes),
+        series_limit: settings.collector.series_limit,
+        metric_series_limit: settings.collector.metric_series_limit,
         query: query_limits(settings),
         rules: RuleConfig {
             files: settings.collector.rules.clone(),

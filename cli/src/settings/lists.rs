@@ -45,6 +45,13 @@ struct RawJob {
     path: String,
     #[serde(default)]
     honor_labels: bool,
+    #[serde(default = "default_honor_timestamps")]
+    honor_timestamps: bool,
+    #[serde(default)]
+    sample_limit: usize,
+    #[serde(default)]
+    label_limit: usize,
+    body_limit_bytes: Option<usize>,
     targets: Vec<RawTarget>,
 }
 
@@ -69,6 +76,10 @@ fn default_interval() -> String {
 
 fn default_timeout() -> String {
     "10s".to_owned()
+}
+
+const fn default_honor_timestamps() -> bool {
+    true
 }
 
 fn default_path() -> String {
@@ -106,12 +117,15 @@ impl Setting for ScrapeJobs {
                 name: raw.name,
                 path: raw.path,
                 honor_labels: raw.honor_labels,
+                honor_timestamps: raw.honor_timestamps,
+                sample_limit: raw.sample_limit,
+                label_limit: raw.label_limit,
+                body_limit_bytes: raw.body_limit_bytes.unwrap_or(ScrapeJob::default().body_limit_bytes),
                 targets: raw
                     .targets
                     .into_iter()
                     .map(|t| ScrapeTarget { address: t.address, labels: t.labels.into_iter().collect() })
                     .collect(),
-                ..ScrapeJob::default()
             });
         }
         Ok(Self(jobs))

@@ -52,6 +52,10 @@ section! {
         window_lag: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
         /// How long measurements are kept.
         retention: Duration = "15d", "1h to 3650d", |d| (3_600..=315_360_000).contains(&d.as_secs());
+        /// Series that may be active at the same time; samples of more are rejected. 0 for any number.
+        series_limit: u64 = "0";
+        /// Series that one metric may have active at the same time. 0 for any number.
+        metric_series_limit: u64 = "0";
         /// Files of recording and alerting rules, as Prometheus reads them.
         rules: Vec<PathBuf> = "";
         /// Interval of rule groups that name none.

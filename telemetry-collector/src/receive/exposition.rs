@@ -1,7 +1,8 @@
 //! Parser of what targets expose: Prometheus text 0.0.4 and OpenMetrics 1.0.
 //!
-//! The body is walked once; a sample borrows its text from it. The raw text of a series (`name{…}`) is the key of the
-//! scrape's cache, so labels are unescaped only when a series is new. Exemplars are skipped.
+//! The body is walked once, from line end to line end and quote to quote; a sample borrows its text from it. The raw
+//! text of a series (`name{…}`) is the key of the scrape's cache: whether it is well-formed is looked at, and its labels
+//! are unescaped, only when a series is new. Exemplars are skipped.
 
 use std::borrow::Cow;
 
@@ -71,20 +72,38 @@ impl<'a> Parser<'a> {
         Self { rest: body, line: 0, format, ended: false, failed: false }
     }
 
+    /// Gives the next thing; whether the text of a series is well-formed is told by [`labels_of`].
+    pub(crate) fn next_unchecked(&mut self) -> Option<Result<Item<'a>, ParseError>> {
+        if self.failed {
+            return None;
+        }
+        match self.next_item() {
+            Ok(item) => item.map(Ok),
+            Err(reason) => Some(Err(self.fail(reason))),
+        }
+    }
+
+    /// Ends the walk at this line.
+    pub(crate) const fn fail(&mut self, reason: &'static str) -> ParseError {
+        self.failed = true;
+        ParseError { line: self.line, reason }
+    }
+
     fn next_item(&mut self) -> Result<Option<Item<'a>>, &'static str> {
         loop {
             if self.rest.is_empty() {
                 let open = self.format == Format::OpenMetrics && !self.ended;
                 return if open { Err("the body ends without # EOF") } else { Ok(None) };
             }
-            let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+            let end = memchr::memchr(b'\n', self.rest.as_bytes());
+            let (line, rest) = end.map_or((self.rest, ""), |at| (&self.rest[..at], &self.rest[at + 1..]));
             self.rest = rest;
             self.line += 1;
             if self.ended {
                 return Err("text after # EOF");
             }
-            let line = line.trim_end_matches('\r');
-            let trimmed = line.trim_start_matches([' ', '\t']);
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            let trimmed = blanks(line);
             if let Some(comment) = trimmed.strip_prefix('#') {
                 if self.format == Format::OpenMetrics && comment.trim() == "EOF" {
                     self.ended = true;
@@ -102,16 +121,14 @@ impl<'a> Iterator for Parser<'a> {
     type Item = Result<Item<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        match self.next_item() {
-            Ok(item) => item.map(Ok),
-            Err(reason) => {
-                self.failed = true;
-                Some(Err(ParseError { line: self.line, reason }))
-            }
-        }
+        let item = self.next_unchecked()?;
+        Some(match item {
+            Ok(Item::Sample(sample)) => match whole_series(sample.series, &mut |_, _| ()) {
+                Ok(()) => Ok(Item::Sample(sample)),
+                Err(reason) => Err(self.fail(reason)),
+            },
+            other => other,
+        })
     }
 }
 
@@ -127,30 +144,79 @@ fn metadata(comment: &str) -> Option<Item<'_>> {
 }
 
 fn sample(line: &str, format: Format) -> Result<RawSample<'_>, &'static str> {
-    let mut cursor = Cursor::new(line);
-    walk_series(&mut cursor, &mut |_, _| ())?;
-    let series = cursor.taken().trim_end_matches([' ', '\t']);
-    let mut words = cursor.rest().split([' ', '\t']).filter(|word| !word.is_empty());
-    let value = words.next().ok_or("expected a value")?;
-    let value = number(value).ok_or("expected a number as value")?;
-    let time = match words.next() {
+    let end = series_end(line.as_bytes())?;
+    let (series, rest) = line.split_at(end);
+    let (word, rest) = word(rest).ok_or("expected a value")?;
+    let value = number(word).ok_or("expected a number as value")?;
+    let has_exemplar = |word: &str| word == "#" && format == Format::OpenMetrics;
+    let (time, rest) = match self::word(rest) {
         None => return Ok(RawSample { series, value, time: None }),
-        Some("#") if format == Format::OpenMetrics => return Ok(RawSample { series, value, time: None }),
-        Some(word) => match format {
-            Format::Text => word.parse().ok(),
-            Format::OpenMetrics => seconds(word),
+        Some((word, _)) if has_exemplar(word) => return Ok(RawSample { series, value, time: None }),
+        Some((word, rest)) => match format {
+            Format::Text => (word.parse().ok(), rest),
+            Format::OpenMetrics => (seconds(word), rest),
         },
     };
     let time = time.ok_or("expected a time after the value")?;
-    match words.next() {
+    match self::word(rest) {
         None => {}
-        Some("#") if format == Format::OpenMetrics => {}
+        Some((word, _)) if has_exemplar(word) => {}
         Some(_) => return Err("unexpected text after the time"),
     }
     Ok(RawSample { series, value, time: Some(time) })
 }
 
+/// Gives where the text of a series ends: after its labels, or after its name.
+fn series_end(line: &[u8]) -> Result<usize, &'static str> {
+    let Some(name) = memchr::memchr3(b'{', b' ', b'\t', line) else { return Ok(line.len()) };
+    let mut at = name;
+    // Blanks may stand before the labels.
+    while line.get(at).is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+        at += 1;
+    }
+    if line.get(at) != Some(&b'{') {
+        return Ok(name);
+    }
+    loop {
+        at += 1;
+        let found = line.get(at..).and_then(|rest| memchr::memchr2(b'"', b'}', rest));
+        at += found.ok_or("the labels of a series do not end")?;
+        if line[at] == b'}' {
+            return Ok(at + 1);
+        }
+        loop {
+            at += 1;
+            let found = line.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest));
+            at += found.ok_or("a text in double quotes does not end")?;
+            if line[at] == b'"' {
+                break;
+            }
+            at += 1;
+        }
+    }
+}
+
+fn blanks(text: &str) -> &str {
+    if text.starts_with([' ', '\t']) { text.trim_start_matches([' ', '\t']) } else { text }
+}
+
+/// Takes a word and what follows it.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = blanks(text);
+    if text.is_empty() {
+        return None;
+    }
+    Some(memchr::memchr2(b' ', b'\t', text.as_bytes()).map_or((text, ""), |at| text.split_at(at)))
+}
+
 fn number(word: &str) -> Option<f64> {
+    // Counts are most of what there is; up to 15 digits they are exact.
+    let bytes = word.as_bytes();
+    if bytes.len() <= 15 && bytes.iter().all(u8::is_ascii_digit) && !bytes.is_empty() {
+        let integer = bytes.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+        #[expect(clippy::cast_precision_loss, reason = "below two to the power of 53")]
+        return Some(integer as f64);
+    }
     word.parse().ok()
 }
 
@@ -163,8 +229,15 @@ fn seconds(word: &str) -> Option<i64> {
 /// Gives the name (as label `__name__`) and labels of a series as written.
 pub(crate) fn labels_of(series: &str) -> Result<Vec<(String, String)>, &'static str> {
     let mut labels = Vec::new();
-    walk_series(&mut Cursor::new(series), &mut |name, value| labels.push((name.into_owned(), value.into_owned())))?;
+    whole_series(series, &mut |name, value| labels.push((name.into_owned(), value.into_owned())))?;
     Ok(labels)
+}
+
+/// Walks a series that takes the whole text.
+fn whole_series<'a>(series: &'a str, found: &mut dyn FnMut(Cow<'a, str>, Cow<'a, str>)) -> Result<(), &'static str> {
+    let mut cursor = Cursor::new(series);
+    walk_series(&mut cursor, found)?;
+    if cursor.rest().is_empty() { Ok(()) } else { Err("unexpected text after the name or labels of a series") }
 }
 
 /// Walks `name{a="b",…}` or `{"name",a="b",…}`.

@@ -13,10 +13,6 @@ impl<'a> Cursor<'a> {
         Self { line, at: 0 }
     }
 
-    pub(super) fn taken(&self) -> &'a str {
-        &self.line[..self.at]
-    }
-
     pub(super) fn rest(&self) -> &'a str {
         &self.line[self.at..]
     }

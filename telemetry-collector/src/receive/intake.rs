@@ -9,13 +9,19 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::time::Instant;
 use wattle_contract::{Sample, Timestamp};
 
+use super::known::Known;
+use super::remote_write::Buffers;
 use crate::Error;
 use crate::metrics::Metrics;
 use crate::receive::otlp::Deltas;
 use crate::store::Store;
+use crate::store::batch::Batch;
 use crate::store::outcome::Appended;
 use crate::store::samples::Samples;
 use crate::store::traces::{self, Traces};
+
+/// Metrics whose help is kept; senders with more have them stored but not described.
+pub(super) const METADATA_LIMIT: usize = 20_000;
 
 /// Gives the wall clock.
 pub(crate) fn now() -> Timestamp {
@@ -30,6 +36,8 @@ pub(crate) struct Intake {
     pub(crate) samples: Arc<Samples>,
     pub(crate) metrics: Metrics,
     pub(crate) traces: Arc<Traces>,
+    pub(super) known: Arc<Known>,
+    pub(super) buffers: Arc<Buffers>,
     pub(crate) metadata: Arc<parking_lot::RwLock<Metadata>>,
     pub(crate) deltas: Arc<tokio::sync::Mutex<Deltas>>,
     accepted: Arc<AtomicU64>,
@@ -55,6 +63,8 @@ impl Intake {
             samples,
             metrics,
             traces,
+            known: Arc::default(),
+            buffers: Arc::default(),
             metadata: Arc::default(),
             deltas: Arc::default(),
             accepted: Arc::default(),
@@ -62,25 +72,48 @@ impl Intake {
         }
     }
 
-    /// Takes samples; `way` is the fixed word of the way in.
+    /// Takes samples of which every one names its series; `way` is the fixed word of the way in.
     pub(crate) async fn samples(&self, way: &'static str, batch: Vec<Sample>) -> Result<Appended, Error> {
+        let outcome = self.append(batch).await?;
+        self.count(way, &outcome);
+        Ok(outcome)
+    }
+
+    /// Takes samples; what became of them is to be counted by [`count`](Self::count).
+    pub(super) async fn append(&self, batch: impl Into<Batch>) -> Result<Appended, Error> {
         let started = Instant::now();
         let outcome = self.samples.append(batch, now()).await;
         self.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
         match &outcome {
-            Ok(appended) => {
-                self.accepted.fetch_add(appended.accepted as u64, Ordering::Relaxed);
-                self.metrics.samples.with_label_values(&[way]).inc_by(appended.accepted as u64);
-                for (reason, count) in &appended.rejected {
-                    self.metrics.rejected.with_label_values(&[reason.label()]).inc_by(*count as u64);
-                }
-                if appended.created > 0 {
-                    self.metrics.series.set(i64::try_from(self.samples.series_count()).unwrap_or(i64::MAX));
-                }
+            Ok(appended) if appended.created > 0 => {
+                self.metrics.series.set(i64::try_from(self.samples.series_count()).unwrap_or(i64::MAX));
             }
+            Ok(_) => {}
             Err(error) => self.metrics.store_errors.with_label_values(&[error.label()]).inc(),
         }
         outcome
+    }
+
+    /// Counts what became of samples.
+    pub(super) fn count(&self, way: &'static str, appended: &Appended) {
+        self.accepted.fetch_add(appended.accepted as u64, Ordering::Relaxed);
+        self.metrics.samples.with_label_values(&[way]).inc_by(appended.accepted as u64);
+        for (reason, count) in &appended.rejected {
+            self.metrics.rejected.with_label_values(&[reason.label()]).inc_by(*count as u64);
+        }
+    }
+
+    /// Notes what senders say of metrics.
+    pub(super) fn describe(&self, entries: Vec<(String, MetricMetadata)>) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut known = self.metadata.write();
+        for (metric, entry) in entries {
+            if known.len() < METADATA_LIMIT || known.contains_key(&metric) {
+                known.insert(metric, entry);
+            }
+        }
     }
 
     /// Takes spans; `body` is the request as protobuf. Gives how many were taken and how many are not valid.
@@ -102,14 +135,21 @@ impl Intake {
     /// Gives a door into a store that takes nothing.
     #[cfg(test)]
     pub(crate) async fn of_a_closed_store(dir: &std::path::Path) -> Self {
-        let url = format!("sqlite://{}", dir.join("closed.db").display());
+        let intake = Self::of_a_new_store(dir).await;
+        intake.store.close().await;
+        intake
+    }
+
+    /// Gives a door into a store of its own.
+    #[cfg(test)]
+    pub(crate) async fn of_a_new_store(dir: &std::path::Path) -> Self {
+        let url = format!("sqlite://{}", dir.join("new.db").display());
         let store = Arc::new(Store::open(&url).await.expect("the store opens"));
         let samples = Samples::open(store.clone(), 15_000, now()).await.expect("an empty store");
         let writer = traces::Writer::open(store.clone(), traces::Keeping::default(), Arc::default()).await;
         let writer = writer.expect("an empty store");
         let traces = writer.traces();
         tokio::spawn(writer.run(tokio_util::sync::CancellationToken::new()));
-        store.close().await;
         let metrics = Metrics::register(&prometheus::Registry::new()).expect("an empty registry");
         Self::new(store, Arc::new(samples), traces, metrics)
     }

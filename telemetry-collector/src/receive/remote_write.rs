@@ -1,122 +1,202 @@
-//! `POST /api/v1/write`: Prometheus remote write 1.0.
+//! `POST /api/v1/write`: Prometheus remote write 1.0 and 2.0.
 //!
-//! Snappy over protobuf. The good part of a batch is kept; when something was not, the answer is 400 with the first
-//! rejected series named, as senders log it and do not repeat it. Native histograms, exemplars and metadata in a request
-//! are skipped.
+//! Snappy or zstd over protobuf, walked in place; labels are read of new series only. The good part of a batch is kept;
+//! when something was not, the answer is 400 with the first rejected series named, as senders log it and do not repeat
+//! it. Native histograms are rejected, exemplars are skipped.
+
+mod unpack;
+mod v1;
+mod v2;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use prost::Message;
-use wattle_contract::{Labels, Sample, Timestamp};
+use wattle_contract::Labels;
 
-use super::intake::Intake;
-use crate::store::outcome::Appended;
+use super::intake::{Intake, MetricMetadata};
+use super::known::Key;
+use super::wire::{Field, Fields, Malformed};
+use crate::Error;
+use crate::store::batch::{Batch, Which};
+use crate::store::head::SeriesRef;
+use crate::store::outcome::{Appended, Reason};
 
-/// Largest request accepted, unpacked.
-const UNPACKED_LIMIT: usize = 64 << 20;
+pub(crate) use unpack::Buffers;
+
 /// When a sender is asked to come again after the store failed: Prometheus's longest pause between tries.
 const RETRY_AFTER_S: &str = "5";
+/// What was written, as senders of 2.0 are told
+/// (<https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/#required-written-response-headers>).
+const WRITTEN: [HeaderName; 3] = [
+    HeaderName::from_static("x-prometheus-remote-write-samples-written"),
+    HeaderName::from_static("x-prometheus-remote-write-histograms-written"),
+    HeaderName::from_static("x-prometheus-remote-write-exemplars-written"),
+];
 
-/// `prometheus.WriteRequest` of <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) timeseries: Vec<TimeSeries>,
+/// Which version of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
 }
 
-/// `prometheus.TimeSeries`.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    pub(crate) samples: Vec<Value>,
+/// A request, read.
+#[derive(Default)]
+struct Request {
+    batch: Batch,
+    /// Keys of the batch's label sets.
+    keys: Vec<Key>,
+    /// Metric, and what the sender says of it.
+    metadata: Vec<(String, MetricMetadata)>,
+    /// Native histograms, and a series that has one.
+    histograms: usize,
+    with_histogram: Option<Labels>,
 }
 
-/// `prometheus.Label`.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub(crate) struct Label {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(string, tag = "2")]
-    pub(crate) value: String,
+impl Request {
+    /// Gives how rows refer to a series; `labels` reads it if it is new.
+    fn series(
+        &mut self,
+        key: Key,
+        look: &dyn Fn(Key) -> Option<SeriesRef>,
+        labels: impl FnOnce() -> Result<Labels, Malformed>,
+    ) -> Result<Which, Malformed> {
+        if let Some(known) = look(key) {
+            return Ok(Which::Known(known));
+        }
+        self.keys.push(key);
+        Ok(self.batch.name(labels()?))
+    }
 }
 
-/// `prometheus.Sample`.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub(crate) struct Value {
-    #[prost(double, tag = "1")]
-    pub(crate) value: f64,
-    #[prost(int64, tag = "2")]
-    pub(crate) timestamp: i64,
+/// Reads bytes as requests of both versions; gives how many samples each has.
+pub(crate) fn probe(message: &[u8]) -> [Option<usize>; 2] {
+    let known = super::known::Known::default();
+    [v1::read(message, &known), v2::read(message, &known)].map(|read| read.ok().map(|request| request.batch.rows.len()))
 }
 
 /// Answers `POST /api/v1/write`.
 pub(crate) async fn write(State(intake): State<Intake>, headers: HeaderMap, body: Bytes) -> Response {
-    let request = match decode(&headers, &body) {
-        Ok(request) => request,
-        Err(refusal) => return refusal.into_response(),
+    let (version, plain) = match unpack::unpack(&headers, &body, &intake.buffers) {
+        Ok(unpacked) => unpacked,
+        Err(refusal) => {
+            intake.metrics.refused.with_label_values(&["remote_write"]).inc();
+            return refusal.into_response();
+        }
     };
-    let mut batch = Vec::new();
-    for series in request.timeseries {
-        let labels = Labels::new(series.labels.into_iter().map(|label| (label.name, label.value)));
-        batch.extend(series.samples.iter().map(|value| Sample {
-            labels: labels.clone(),
-            timestamp: Timestamp(value.timestamp),
-            value: value.value,
-        }));
-    }
-    match intake.samples("remote_write", batch).await {
-        Ok(Appended { first: None, .. }) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Appended { first: Some((reason, labels)), accepted, rejected, .. }) => {
-            let count: usize = rejected.iter().map(|(_, count)| count).sum();
-            let series = crate::store::outcome::describe(&labels);
-            let message =
-                format!("{accepted} samples stored, {count} rejected; the first: {series}: {}", reason.message());
-            (StatusCode::BAD_REQUEST, message).into_response()
+    drop(body);
+    let answer = match take(&intake, version, &plain).await {
+        Ok(outcome) => respond(&outcome, version),
+        Err(Taking::Malformed) => {
+            intake.metrics.refused.with_label_values(&["remote_write"]).inc();
+            (StatusCode::BAD_REQUEST, "body is no write request of remote write\n").into_response()
         }
-        Err(error) => {
+        Err(Taking::Store(error)) => {
             tracing::error!(%error, "remote write was not stored");
+            let status = match error {
+                Error::Busy => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
             let again = [(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))];
-            (StatusCode::SERVICE_UNAVAILABLE, again, error.to_string()).into_response()
+            (status, again, error.to_string()).into_response()
         }
+    };
+    intake.buffers.give_back(plain);
+    answer
+}
+
+enum Taking {
+    Malformed,
+    Store(Error),
+}
+
+impl From<Malformed> for Taking {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
 }
 
-fn decode(headers: &HeaderMap, body: &[u8]) -> Result<WriteRequest, (StatusCode, String)> {
-    let bad = |message: String| (StatusCode::BAD_REQUEST, message);
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if text(header::CONTENT_TYPE).contains("io.prometheus.write.v2") {
-        let message = "remote write 2.0 is not supported: send 1.0 (prometheus.WriteRequest)";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned()));
+async fn take(intake: &Intake, version: Version, plain: &[u8]) -> Result<Appended, Taking> {
+    let read = |intake: &Intake| match version {
+        Version::One => v1::read(plain, &intake.known),
+        Version::Two => v2::read(plain, &intake.known),
+    };
+    let mut request = read(intake)?;
+    let mut outcome = append(intake, &mut request).await?;
+    if outcome.gone > 0 {
+        // Series left the memory since they were looked up. What was stored is a duplicate now.
+        intake.known.purge(&intake.samples);
+        request = read(intake)?;
+        outcome = append(intake, &mut request).await?;
     }
-    let length = snap::raw::decompress_len(body).map_err(|error| bad(format!("body is not snappy: {error}")))?;
-    if length > UNPACKED_LIMIT {
-        return Err(bad(format!("body of {length} bytes unpacked is longer than {UNPACKED_LIMIT}")));
+    intake.count("remote_write", &outcome);
+    if let Some(series) = request.with_histogram {
+        outcome.reject(Reason::Histogram, || series);
+        intake.metrics.rejected.with_label_values(&[Reason::Histogram.label()]).inc_by(request.histograms as u64);
     }
-    let plain =
-        snap::raw::Decoder::new().decompress_vec(body).map_err(|error| bad(format!("body is not snappy: {error}")))?;
-    WriteRequest::decode(plain.as_slice()).map_err(|error| bad(format!("body is no prometheus.WriteRequest: {error}")))
+    intake.describe(request.metadata);
+    Ok(outcome)
+}
+
+async fn append(intake: &Intake, request: &mut Request) -> Result<Appended, Taking> {
+    let outcome = intake.append(std::mem::take(&mut request.batch)).await.map_err(Taking::Store)?;
+    if !request.keys.is_empty() {
+        let new = request.keys.iter().zip(&outcome.refs).filter_map(|(&key, &at)| Some((key, at?)));
+        intake.known.remember(&intake.samples, new);
+    }
+    Ok(outcome)
+}
+
+fn respond(outcome: &Appended, version: Version) -> Response {
+    let mut response = match &outcome.first {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some((reason, labels)) => {
+            let count: usize = outcome.rejected.iter().map(|(_, count)| count).sum();
+            let series = crate::store::outcome::describe(labels);
+            let message = format!(
+                "{} samples stored, {count} rejected; the first: {series}: {}\n",
+                outcome.accepted,
+                reason.message()
+            );
+            (StatusCode::BAD_REQUEST, message).into_response()
+        }
+    };
+    if version == Version::Two {
+        for (name, count) in WRITTEN.into_iter().zip([outcome.accepted, 0, 0]) {
+            response.headers_mut().insert(name, HeaderValue::from(count));
+        }
+    }
+    response
+}
+
+/// Reads the value and time of a sample; both versions write it alike.
+fn sample(message: &[u8]) -> Result<(i64, f64), Malformed> {
+    let (mut time, mut value) = (0, 0.0);
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, Field::Fixed64(bits)) => value = f64::from_bits(bits),
+            (2, Field::Varint(number)) => time = number.cast_signed(),
+            _ => {}
+        }
+    }
+    Ok((time, value))
+}
+
+/// Gives the word for a metric's type: both versions number them alike.
+fn kind(number: u64) -> &'static str {
+    match number {
+        1 => "counter",
+        2 => "gauge",
+        3 => "histogram",
+        4 => "gaugehistogram",
+        5 => "summary",
+        6 => "info",
+        7 => "stateset",
+        _ => "unknown",
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_store_that_fails_is_told_as_503_and_when_to_come_again() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let intake = Intake::of_a_closed_store(dir.path()).await;
-        let label = Label { name: wattle_contract::METRIC_NAME.to_owned(), value: "x".to_owned() };
-        let series = TimeSeries { labels: vec![label], samples: vec![Value { value: 1.0, timestamp: 1 }] };
-        let plain = WriteRequest { timeseries: vec![series] }.encode_to_vec();
-        let body = snap::raw::Encoder::new().compress_vec(&plain).expect("snappy");
-
-        let answer = write(State(intake), HeaderMap::new(), body.into()).await;
-
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.headers()[header::RETRY_AFTER], "5");
-    }
-}
+mod tests;

@@ -4,7 +4,8 @@
 //! once. A series that was there at the last scrape and is not at this one gets a stale marker; a target that is down
 //! ends all its series that way, and has `up` 0.
 
-use std::collections::{HashMap, HashSet};
+mod reader;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +13,19 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{Labels, METRIC_NAME, Sample, Timestamp};
+use wattle_contract::{Labels, METRIC_NAME};
 
-use super::exposition::{Format, Item, Parser, labels_of};
-use super::intake::{Intake, MetricMetadata, now};
+use super::exposition::Format;
+use super::intake::{Intake, METADATA_LIMIT, MetricMetadata, now};
 use super::scrape_body::{HttpClient, ScrapeError, fetch};
 use crate::config::{ScrapeJob, ScrapeTarget};
+use crate::store::batch::Batch;
 use crate::store::outcome::Reason;
 
-/// The bits by which Prometheus marks the end of a series (`model/value`, `StaleNaN`).
-pub(crate) const STALE: u64 = 0x7ff0_0000_0000_0002;
+pub(crate) use reader::{Reader, Reading, Refused, Rules, STALE};
 
 /// The reason by which scraped samples are counted that the store did not take.
 const NOT_STORED: &str = "not_stored";
-
-/// Metrics whose help is kept; a target with more has them counted but not described.
-const METADATA_LIMIT: usize = 20_000;
 
 /// Declares every reason in the metrics before it happens.
 pub(crate) fn declare(intake: &Intake) {
@@ -40,19 +38,21 @@ pub(crate) fn declare(intake: &Intake) {
     }
 }
 
-/// One target and what the last scrape of it showed.
+/// One target and what the scrapes of it showed.
 pub(crate) struct Scraper {
     intake: Intake,
     client: HttpClient,
     uri: Uri,
     job: Arc<ScrapeJob>,
-    /// `job`, `instance` and the configured labels.
-    target: Vec<(String, String)>,
-    /// Series as written to what it is stored as.
-    known: HashMap<String, Labels>,
-    /// What the last scrape brought without a time of its own.
-    live: HashSet<Labels>,
+    reader: Reader,
     was_up: Option<bool>,
+}
+
+/// What is told of a scrape beside its samples.
+struct Report {
+    scraped: usize,
+    added: usize,
+    body_bytes: usize,
 }
 
 impl Scraper {
@@ -61,16 +61,14 @@ impl Scraper {
         let mut labels = vec![("job".to_owned(), job.name.clone()), ("instance".to_owned(), target.address.clone())];
         labels.retain(|(name, _)| !target.labels.iter().any(|(own, _)| own == name));
         labels.extend(target.labels.iter().cloned());
-        Some(Self {
-            intake,
-            client,
-            uri,
-            job,
+        let reader = Reader::new(Rules {
             target: labels,
-            known: HashMap::new(),
-            live: HashSet::new(),
-            was_up: None,
-        })
+            honor_labels: job.honor_labels,
+            honor_timestamps: job.honor_timestamps,
+            sample_limit: job.sample_limit,
+            label_limit: job.label_limit,
+        });
+        Some(Self { intake, client, uri, job, reader, was_up: None })
     }
 
     /// Scrapes until told to stop; the target goes on, so its series are not ended.
@@ -98,85 +96,82 @@ impl Scraper {
     async fn scrape(&mut self) {
         let (time, started) = (now(), Instant::now());
         self.intake.metrics.scrapes.inc();
+        self.reader.begin();
         let fetched = fetch(&self.client, &self.uri, self.job.timeout, self.job.body_limit_bytes).await;
-        let taken = fetched.and_then(|(body, format)| self.read(&body, format, time).map_err(ScrapeError::from));
-        let (mut batch, live, outcome) = match taken {
-            Ok((batch, live)) => (batch, live, Ok(())),
-            Err(error) => (Vec::new(), HashSet::new(), Err(error)),
-        };
-        let scraped = batch.len();
-        let ended = self.live.difference(&live).map(|labels| sample(labels.clone(), time, f64::from_bits(STALE)));
-        batch.extend(ended);
-        for (name, value) in [
-            ("up", f64::from(u8::from(outcome.is_ok()))),
-            ("scrape_duration_seconds", started.elapsed().as_secs_f64()),
-            ("scrape_samples_scraped", scraped as f64),
-        ] {
-            let own = [(METRIC_NAME.to_owned(), name.to_owned())];
-            batch.push(sample(Labels::new(own.into_iter().chain(self.target.iter().cloned())), time, value));
+        let mut outcome = Ok(());
+        let (body, format) = fetched.unwrap_or_else(|error| {
+            outcome = Err(error);
+            (String::new(), Format::Text)
+        });
+        let mut stored = self.store(&body, format, time.0, started, &mut outcome).await;
+        if matches!(stored, Ok(gone) if gone > 0) {
+            // Series left the memory while the target was away; what was stored is a duplicate now.
+            let samples = &self.intake.samples;
+            self.reader.purge(|at| samples.read(|head| head.get(at).is_some()));
+            stored = self.store(&body, format, time.0, started, &mut outcome).await;
         }
-        let count = batch.len() as u64;
-        let stored = self.intake.samples("scrape", batch).await.map(|_| self.live = live);
-        if stored.is_err() {
-            // Nobody sends them again.
-            self.intake.metrics.rejected.with_label_values(&[NOT_STORED]).inc_by(count);
-        }
-        self.report(outcome.and(stored.map_err(ScrapeError::from)));
+        self.report(outcome.and(stored.map(drop).map_err(ScrapeError::from)));
     }
 
-    /// Reads a whole exposition, or nothing of it.
-    fn read(
+    /// Reads and stores; gives for how many samples the series were not in the store any more.
+    async fn store(
         &mut self,
         body: &str,
         format: Format,
-        time: Timestamp,
-    ) -> Result<(Vec<Sample>, HashSet<Labels>), super::exposition::ParseError> {
-        let (mut batch, mut live) = (Vec::new(), HashSet::with_capacity(self.live.len()));
-        let mut metadata: Vec<(&str, &str, std::borrow::Cow<'_, str>)> = Vec::new();
-        let mut seen = 0;
-        for item in Parser::new(body, format) {
-            match item? {
-                Item::Metadata(keyword, metric, text) => metadata.push((keyword, metric, text)),
-                Item::Sample(raw) => {
-                    seen += 1;
-                    let labels = match self.known.get(raw.series) {
-                        Some(labels) => labels.clone(),
-                        None => {
-                            let labels = self.labels(raw.series);
-                            self.known.insert(raw.series.to_owned(), labels.clone());
-                            labels
-                        }
-                    };
-                    if raw.time.is_none() {
-                        live.insert(labels.clone());
-                    }
-                    batch.push(sample(labels, raw.time.map_or(time, Timestamp), raw.value));
-                }
+        time: i64,
+        started: Instant,
+        outcome: &mut Result<(), ScrapeError>,
+    ) -> Result<usize, crate::Error> {
+        let mut reading = Reading::default();
+        if outcome.is_ok() {
+            match self.reader.read(body, format, time) {
+                Ok(read) => reading = read,
+                Err(refused) => *outcome = Err(refused.into()),
             }
         }
-        // Series come and go (a process each): what is known is bounded by what is there.
-        if self.known.len() > 2 * seen + 1_000 {
-            self.known.retain(|_, labels| live.contains(labels));
-        }
-        self.describe(metadata);
-        Ok((batch, live))
-    }
-
-    /// Puts the target's labels to those of a series; of two with one name the collector's wins unless told otherwise.
-    fn labels(&self, series: &str) -> Labels {
-        let mut labels = labels_of(series).unwrap_or_default();
-        for (name, value) in &self.target {
-            match labels.iter_mut().find(|(own, _)| own == name) {
-                Some(_) if self.job.honor_labels => continue,
-                Some(own) => own.0 = format!("exported_{name}"),
-                None => {}
+        self.describe(std::mem::take(&mut reading.metadata));
+        let report = Report { scraped: reading.scraped, added: reading.added(), body_bytes: body.len() };
+        let mut batch = std::mem::take(&mut reading.batch);
+        self.reader.end_missing(&mut batch, time);
+        self.add_own(&mut batch, time, started, outcome.is_ok(), &report);
+        let count = batch.rows.len() as u64;
+        match self.intake.append(batch).await {
+            Ok(appended) => {
+                self.intake.count("scrape", &appended);
+                self.reader.settle(&reading, &appended.refs);
+                Ok(appended.gone)
             }
-            labels.push((name.clone(), value.clone()));
+            Err(error) => {
+                // Nobody sends them again.
+                self.intake.metrics.rejected.with_label_values(&[NOT_STORED]).inc_by(count);
+                self.reader.unsettle();
+                Err(error)
+            }
         }
-        Labels::new(labels)
     }
 
-    fn describe(&self, metadata: Vec<(&str, &str, std::borrow::Cow<'_, str>)>) {
+    /// Adds the series that tell of the scrape, as Prometheus has them.
+    fn add_own(&self, batch: &mut Batch, time: i64, started: Instant, is_up: bool, report: &Report) {
+        for (name, value) in [
+            ("up", f64::from(u8::from(is_up))),
+            ("scrape_duration_seconds", started.elapsed().as_secs_f64()),
+            ("scrape_samples_scraped", report.scraped as f64),
+            ("scrape_samples_post_metric_relabeling", report.scraped as f64),
+            ("scrape_series_added", report.added as f64),
+            ("scrape_timeout_seconds", self.job.timeout.as_secs_f64()),
+            ("scrape_body_size_bytes", report.body_bytes as f64),
+        ] {
+            let target = self.reader.rules().target.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let labels = Labels::new(std::iter::once((METRIC_NAME, name)).chain(target));
+            let series = batch.name(labels);
+            batch.push(series, time, value);
+        }
+    }
+
+    fn describe(&self, metadata: Vec<reader::Described<'_>>) {
+        if metadata.is_empty() {
+            return;
+        }
         let mut known = self.intake.metadata.write();
         for (keyword, metric, text) in metadata {
             if !known.contains_key(metric) {
@@ -211,10 +206,6 @@ impl Scraper {
     }
 }
 
-const fn sample(labels: Labels, timestamp: Timestamp, value: f64) -> Sample {
-    Sample { labels, timestamp, value }
-}
-
 #[cfg(test)]
 mod tests {
     use hyper_util::client::legacy::Client;
@@ -233,7 +224,7 @@ mod tests {
 
         scraper.scrape().await;
 
-        // `up` and the other two of a target that is down.
-        assert_eq!(intake.metrics.rejected.with_label_values(&[NOT_STORED]).get(), 3);
+        // `up` and the others of a target that is down.
+        assert_eq!(intake.metrics.rejected.with_label_values(&[NOT_STORED]).get(), 7);
     }
 }

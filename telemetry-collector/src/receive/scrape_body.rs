@@ -9,7 +9,8 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use super::exposition::{Format, ParseError};
+use super::exposition::Format;
+use super::scrape::Refused;
 use crate::Error;
 
 /// What a target is asked for, best first.
@@ -31,8 +32,8 @@ pub(super) enum ScrapeError {
     TooLong(usize),
     #[error("the answer is neither UTF-8 text nor gzip of it")]
     Encoding,
-    #[error("the answer is no exposition: {0}")]
-    Parse(#[from] ParseError),
+    #[error(transparent)]
+    Refused(#[from] Refused),
     #[error(transparent)]
     Store(#[from] Error),
 }
@@ -46,14 +47,25 @@ impl ScrapeError {
             Self::Timeout(_) => "timeout",
             Self::TooLong(_) => "too_long",
             Self::Encoding => "encoding",
-            Self::Parse(_) => "parse",
+            Self::Refused(Refused::Parse(_)) => "parse",
+            Self::Refused(Refused::Samples(_)) => "too_many_samples",
+            Self::Refused(Refused::Labels(_)) => "too_many_labels",
             Self::Store(_) => "store",
         }
     }
 
     /// The words of [`label`](Self::label), so that every counter exists from the start.
-    pub(super) const LABELS: [&'static str; 7] =
-        ["connection", "status", "timeout", "too_long", "encoding", "parse", "store"];
+    pub(super) const LABELS: [&'static str; 9] = [
+        "connection",
+        "status",
+        "timeout",
+        "too_long",
+        "encoding",
+        "parse",
+        "too_many_samples",
+        "too_many_labels",
+        "store",
+    ];
 }
 
 /// Fetches an exposition.

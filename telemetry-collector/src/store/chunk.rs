@@ -1,14 +1,20 @@
-//! Codec of a chunk: about 120 samples of one series as bytes, exact to the last bit.
+//! Codec of a chunk: samples of one series as bytes, exact to the last bit.
 //!
 //! Times are deltas of deltas with runs of zero counted. Values are, where every one of them is exactly a decimal of at
-//! most six places (counters, joules in microjoules, seconds), deltas of integers; otherwise the XOR with the bits of
-//! the value before, without its leading and trailing zero bytes. Decimals halve what XOR alone needs on such data.
+//! most six places (counters, joules in microjoules, seconds), deltas of integers or deltas of those, whichever is
+//! shorter; otherwise the XOR with the bits of the value before, without its leading and trailing zero bytes. Decimals
+//! halve what XOR alone needs on such data.
 
 use super::varint;
 
-const DECIMAL_FROM: u8 = 0;
-const DECIMAL_TO: u8 = 6;
+/// Places of the decimals of a form; with [`PLAIN`] the numbers are deltas, without it deltas of deltas.
+const PLACES: u8 = 6;
+const PLAIN: u8 = 16;
 const XOR: u8 = 7;
+/// Above this, integers stand further apart than one in an f64.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Ten to the power of the places.
+const SCALES: [f64; PLACES as usize + 1] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// A stored value: its time in milliseconds and its number, NaN payloads (stale markers) included.
 pub(crate) type Point = (i64, f64);
@@ -24,84 +30,124 @@ pub(crate) struct BadChunk {
 pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
     let mut out = Vec::with_capacity(points.len() * 3 + 16);
     varint::put(&mut out, points.len() as u64);
-    let mut deltas = Runs::default();
-    let (mut last, mut last_delta) = (0_i64, 0_i64);
-    for &(time, _) in points {
-        let delta = time.wrapping_sub(last);
-        deltas.put(&mut out, delta.wrapping_sub(last_delta));
-        (last, last_delta) = (time, delta);
-    }
-    deltas.finish(&mut out);
-    match (DECIMAL_FROM..=DECIMAL_TO).find_map(|places| decimals(points, places).map(|d| (places, d))) {
-        Some((places, integers)) => {
-            out.push(places);
-            let (mut runs, mut last, mut last_delta) = (Runs::default(), 0_i64, 0_i64);
-            for integer in integers {
-                let delta = integer.wrapping_sub(last);
-                runs.put(&mut out, delta.wrapping_sub(last_delta));
-                (last, last_delta) = (integer, delta);
-            }
-            runs.finish(&mut out);
-        }
-        None => {
-            out.push(XOR);
-            let mut last = 0_u64;
-            for &(_, value) in points {
-                put_xor(&mut out, value.to_bits() ^ last);
-                last = value.to_bits();
-            }
-        }
-    }
+    put_times(&mut out, points.iter().map(|point| point.0));
+    put_values(&mut out, points.iter().map(|point| point.1));
     out
 }
 
 /// Decodes what [`encode`] wrote; anything else is an error, never a panic.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Point>, BadChunk> {
-    try_decode(bytes).ok_or(BadChunk { length: bytes.len() })
+    let try_decode = || {
+        let mut input = bytes;
+        let count = usize::try_from(varint::take(&mut input)?).ok()?;
+        if count > 1 << 20 {
+            return None;
+        }
+        let times = take_times(&mut input, count)?;
+        let values = take_values(input, count)?;
+        Some(times.into_iter().zip(values).collect())
+    };
+    try_decode().ok_or(BadChunk { length: bytes.len() })
 }
 
-fn try_decode(bytes: &[u8]) -> Option<Vec<Point>> {
-    let mut input = bytes;
-    let count = usize::try_from(varint::take(&mut input)?).ok()?;
-    if count > 1 << 20 {
-        return None;
+/// Writes times.
+pub(super) fn put_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64>) {
+    let mut deltas = Runs::default();
+    let (mut last, mut last_delta) = (0_i64, 0_i64);
+    for time in times {
+        let delta = time.wrapping_sub(last);
+        deltas.put(out, delta.wrapping_sub(last_delta));
+        (last, last_delta) = (time, delta);
     }
-    let times = take_deltas(&mut input, count)?;
+    deltas.finish(out);
+}
+
+/// Takes times off the front.
+pub(super) fn take_times(input: &mut &[u8], count: usize) -> Option<Vec<i64>> {
+    take_numbers(input, count, true)
+}
+
+/// Writes values and how they are written.
+pub(super) fn put_values(out: &mut Vec<u8>, values: impl Iterator<Item = f64> + Clone) {
+    let Some((places, integers)) = decimals(values.clone()) else {
+        out.push(XOR);
+        let mut last = 0_u64;
+        for value in values {
+            put_xor(out, value.to_bits() ^ last);
+            last = value.to_bits();
+        }
+        return;
+    };
+    let (mut plain, mut twice) = (0_u64, 0_u64);
+    let (mut last, mut last_delta) = (0_i64, 0_i64);
+    for (at, &integer) in integers.iter().enumerate() {
+        let delta = integer - last;
+        // The first two are the same number or near it in either form.
+        if at > 1 {
+            plain += u64::from(64 - varint::zigzag(delta).leading_zeros());
+            twice += u64::from(64 - varint::zigzag(delta - last_delta).leading_zeros());
+        }
+        (last, last_delta) = (integer, delta);
+    }
+    let is_plain = plain < twice;
+    out.push(if is_plain { PLAIN | places } else { places });
+    let (mut runs, mut last, mut last_delta) = (Runs::default(), 0_i64, 0_i64);
+    for integer in integers {
+        let delta = integer - last;
+        runs.put(out, if is_plain { delta } else { delta - last_delta });
+        (last, last_delta) = (integer, delta);
+    }
+    runs.finish(out);
+}
+
+/// Reads values that take the whole of the input.
+pub(super) fn take_values(input: &[u8], count: usize) -> Option<Vec<f64>> {
     let (&form, mut rest) = input.split_first()?;
     let values: Vec<f64> = if form == XOR {
         let mut last = 0_u64;
-        let mut values = Vec::with_capacity(count);
+        let mut values = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
             last ^= take_xor(&mut rest)?;
             values.push(f64::from_bits(last));
         }
         values
-    } else if form <= DECIMAL_TO {
-        let scale = 10_f64.powi(i32::from(form));
-        #[expect(clippy::cast_precision_loss, reason = "encode() checked that the division restores the bits")]
-        take_deltas(&mut rest, count)?.into_iter().map(|integer| integer as f64 / scale).collect()
     } else {
-        return None;
+        let scale = *SCALES.get(usize::from(form & !PLAIN))?;
+        let integers = take_numbers(&mut rest, count, form & PLAIN == 0)?;
+        #[expect(clippy::cast_precision_loss, reason = "encode() checked that the division restores the bits")]
+        integers.into_iter().map(|integer| integer as f64 / scale).collect()
     };
-    rest.is_empty().then(|| times.into_iter().zip(values).collect())
+    rest.is_empty().then_some(values)
 }
 
-/// Gives every value times ten to the power of `places` as an integer; `None` when one of them would not come back.
-fn decimals(points: &[Point], places: u8) -> Option<Vec<i64>> {
-    /// Above this, integers stand further apart than one in an f64.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let scale = 10_f64.powi(i32::from(places));
-    let mut integers = Vec::with_capacity(points.len());
-    for &(_, value) in points {
-        let scaled = (value * scale).round();
-        let is_small = scaled.abs() < EXACT;
-        if !is_small || (scaled / scale).to_bits() != value.to_bits() {
-            return None;
+/// Gives the fewest places at which every value is an integer that comes back to the bit, and the integers.
+fn decimals(values: impl Iterator<Item = f64> + Clone) -> Option<(u8, Vec<i64>)> {
+    let mut places = 0;
+    for value in values.clone() {
+        while integer(value, SCALES[usize::from(places)]).is_none() {
+            places += 1;
+            if places > PLACES {
+                return None;
+            }
         }
-        #[expect(clippy::cast_possible_truncation, reason = "an integer below two to the power of 53")]
-        integers.push(scaled as i64);
     }
-    Some(integers)
+    // What is exact at few places mostly is at more; where it is not, no form of decimals holds all.
+    let scale = SCALES[usize::from(places)];
+    values.map(|value| integer(value, scale)).collect::<Option<Vec<i64>>>().map(|integers| (places, integers))
+}
+
+fn integer(value: f64, scale: f64) -> Option<i64> {
+    let scaled = value * scale;
+    // Neither too large nor NaN.
+    if !(-EXACT..EXACT).contains(&scaled) {
+        return None;
+    }
+    // Any rounding will do: what counts is whether the division restores the bits.
+    #[expect(clippy::cast_possible_truncation, reason = "an integer below two to the power of 53")]
+    let integer = (scaled + 0.5_f64.copysign(scaled)) as i64;
+    #[expect(clippy::cast_precision_loss, reason = "below two to the power of 53")]
+    let back = integer as f64 / scale;
+    (back.to_bits() == value.to_bits()).then_some(integer)
 }
 
 /// Writes signed numbers; a run of zeros is a zero and its length.
@@ -129,8 +175,9 @@ impl Runs {
     }
 }
 
-fn take_deltas(input: &mut &[u8], count: usize) -> Option<Vec<i64>> {
-    let mut numbers = Vec::with_capacity(count);
+fn take_numbers(input: &mut &[u8], count: usize, is_twice: bool) -> Option<Vec<i64>> {
+    // A run may stand for many numbers, but not for more than are asked for.
+    let mut numbers = Vec::with_capacity(count.min(1 << 20));
     let (mut last, mut delta) = (0_i64, 0_i64);
     while numbers.len() < count {
         let (change, repeat) = match varint::take(input)? {
@@ -141,7 +188,7 @@ fn take_deltas(input: &mut &[u8], count: usize) -> Option<Vec<i64>> {
             return None;
         }
         for _ in 0..repeat {
-            delta = delta.wrapping_add(change);
+            delta = if is_twice { delta.wrapping_add(change) } else { change };
             last = last.wrapping_add(delta);
             numbers.push(last);
         }

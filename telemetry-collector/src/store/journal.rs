@@ -1,4 +1,4 @@
-//! Codec of a journal row: one scrape or write request as compressed bytes.
+//! Codec of a journal row: the samples of one group commit as compressed bytes.
 //!
 //! Samples refer to their series by id; a batch mostly shares one time, so times are deltas. zstd takes the rest out.
 
@@ -20,20 +20,33 @@ pub(crate) struct Entry {
     pub(crate) value: f64,
 }
 
-/// Encodes a batch.
-pub(crate) fn encode(entries: &[Entry]) -> std::io::Result<Vec<u8>> {
-    let mut plain = Vec::with_capacity(entries.len() * 12 + 8);
-    varint::put(&mut plain, entries.len() as u64);
-    let (mut series, mut time) = (0_i64, 0_i64);
-    for entry in entries {
-        varint::put(&mut plain, varint::zigzag(entry.series.wrapping_sub(series)));
-        varint::put(&mut plain, varint::zigzag(entry.time.wrapping_sub(time)));
-        (series, time) = (entry.series, entry.time);
+/// Encodes batches; keeps what compresses them, which costs more to make than a row.
+pub(crate) struct Encoder {
+    compressor: zstd::bulk::Compressor<'static>,
+    plain: Vec<u8>,
+}
+
+impl Encoder {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)?, plain: Vec::new() })
     }
-    for entry in entries {
-        plain.extend_from_slice(&entry.value.to_bits().to_be_bytes());
+
+    /// Encodes a batch.
+    pub(crate) fn encode(&mut self, entries: &[Entry]) -> std::io::Result<Vec<u8>> {
+        let plain = &mut self.plain;
+        plain.clear();
+        varint::put(plain, entries.len() as u64);
+        let (mut series, mut time) = (0_i64, 0_i64);
+        for entry in entries {
+            varint::put(plain, varint::zigzag(entry.series.wrapping_sub(series)));
+            varint::put(plain, varint::zigzag(entry.time.wrapping_sub(time)));
+            (series, time) = (entry.series, entry.time);
+        }
+        for entry in entries {
+            plain.extend_from_slice(&entry.value.to_bits().to_be_bytes());
+        }
+        self.compressor.compress(plain)
     }
-    zstd::bulk::compress(&plain, LEVEL)
 }
 
 /// Decodes a row; `None` when it is not one.
@@ -75,7 +88,7 @@ mod tests {
                 .map(|(series, time, bits)| Entry { series, time, value: f64::from_bits(bits) })
                 .collect();
 
-            let back = decode(&encode(&batch).expect("compresses")).expect("its own encoding");
+            let back = decode(&Encoder::new().expect("zstd").encode(&batch).expect("compresses")).expect("its own encoding");
 
             prop_assert_eq!(back.len(), batch.len());
             for (a, b) in back.iter().zip(&batch) {

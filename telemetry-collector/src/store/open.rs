@@ -10,12 +10,18 @@ use super::{Backend, postgres, sqlite};
 use crate::Error;
 
 /// Migrations as (version, what it brings, SQLite, PostgreSQL): the same numbers in both.
-const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (
         1,
         "store",
         include_str!("../../../migrations/sqlite/0001_store.sql"),
         include_str!("../../../migrations/postgres/0001_store.sql"),
+    ),
+    (
+        50,
+        "packs",
+        include_str!("../../../migrations/sqlite/0050_packs.sql"),
+        include_str!("../../../migrations/postgres/0050_packs.sql"),
     ),
     (
         100,

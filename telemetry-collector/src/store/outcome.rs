@@ -2,6 +2,8 @@
 
 use wattle_contract::Labels;
 
+use super::head::SeriesRef;
+
 /// Why a sample was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
@@ -10,11 +12,23 @@ pub(crate) enum Reason {
     TooNew,
     LabelsTooLong,
     NoName,
+    Histogram,
+    TooManySeries,
+    TooManyOfMetric,
 }
 
 impl Reason {
     /// Every one, so that every counter exists from the start.
-    pub(crate) const ALL: [Self; 5] = [Self::Conflict, Self::TooOld, Self::TooNew, Self::LabelsTooLong, Self::NoName];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Conflict,
+        Self::TooOld,
+        Self::TooNew,
+        Self::LabelsTooLong,
+        Self::NoName,
+        Self::Histogram,
+        Self::TooManySeries,
+        Self::TooManyOfMetric,
+    ];
 
     /// Gives the fixed word for metrics.
     pub(crate) const fn label(self) -> &'static str {
@@ -24,6 +38,9 @@ impl Reason {
             Self::TooNew => "too_new",
             Self::LabelsTooLong => "labels_too_long",
             Self::NoName => "no_name",
+            Self::Histogram => "native_histogram",
+            Self::TooManySeries => "too_many_series",
+            Self::TooManyOfMetric => "too_many_series_of_metric",
         }
     }
 
@@ -35,6 +52,9 @@ impl Reason {
             Self::TooNew => "more than 10 min ahead of the collector's clock",
             Self::LabelsTooLong => "labels longer than 64 KiB",
             Self::NoName => "no metric name",
+            Self::Histogram => "native histograms are not stored",
+            Self::TooManySeries => "there are as many active series as `series_limit` allows",
+            Self::TooManyOfMetric => "the metric has as many active series as `metric_series_limit` allows",
         }
     }
 }
@@ -50,16 +70,20 @@ pub(crate) struct Appended {
     pub(crate) first: Option<(Reason, Labels)>,
     /// Series that were new.
     pub(crate) created: usize,
+    /// Samples whose series is not remembered any more: the receiver has to name it again.
+    pub(crate) gone: usize,
+    /// Where the label sets of the batch are now; `None` for those that were refused.
+    pub(crate) refs: Vec<Option<SeriesRef>>,
 }
 
 impl Appended {
     /// Counts a sample that was not taken.
-    pub(crate) fn reject(&mut self, reason: Reason, labels: &Labels) {
+    pub(crate) fn reject(&mut self, reason: Reason, labels: impl FnOnce() -> Labels) {
         match self.rejected.iter_mut().find(|(other, _)| *other == reason) {
             Some((_, count)) => *count += 1,
             None => self.rejected.push((reason, 1)),
         }
-        self.first.get_or_insert_with(|| (reason, labels.clone()));
+        self.first.get_or_insert_with(|| (reason, labels()));
     }
 }
 

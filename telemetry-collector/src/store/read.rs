@@ -3,29 +3,33 @@
 //! This is all that a query sees of the store. Unpacking is left to the caller: it happens on the query's own thread,
 //! one series after the other, so that a query over any number of series holds the points of one of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use promql_parser::label::Matchers;
 use wattle_contract::Labels;
 
-use super::chunk::{self, Point};
+use super::chunk::Point;
+use super::head::{SeriesRef, group_of, slot_of, sort_unique};
+use super::pack::Pack;
 use super::samples::Samples;
 use crate::Error;
 
-/// Chunks read from the database in one statement: bounds what a batch holds.
-const SERIES_AT_ONCE: usize = 250;
+/// Series read from the database in one statement: bounds what a batch holds. Whole groups, where all of one are read.
+const SERIES_AT_ONCE: usize = 512;
 
 /// A series that matches; its points are read later.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    pub(crate) id: i64,
     pub(crate) labels: Labels,
+    /// One, or more where the series left the memory and came back.
+    ids: Vec<i64>,
 }
 
 /// The points of one series as they lie in the store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packed {
-    chunks: Vec<Vec<u8>>,
+    packs: Vec<(Arc<Pack>, u8)>,
     newest: Vec<Point>,
 }
 
@@ -35,6 +39,13 @@ pub(crate) struct Points {
     /// Units: milliseconds since 1970.
     pub(crate) times: Vec<i64>,
     pub(crate) values: Vec<f64>,
+}
+
+/// A series and its points in a span of time.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    pub(crate) labels: Labels,
+    pub(crate) points: Vec<Point>,
 }
 
 impl Points {
@@ -50,18 +61,17 @@ impl Points {
         self.values.push(value);
     }
 
-    fn extend(&mut self, points: &[Point], start: i64, end: i64) {
-        let inside = points.iter().filter(|point| (start..=end).contains(&point.0));
-        inside.for_each(|point| self.push(*point));
+    fn extend(&mut self, points: impl Iterator<Item = Point>, start: i64, end: i64) {
+        points.filter(|point| (start..=end).contains(&point.0)).for_each(|point| self.push(point));
     }
 
-    /// Restores the order where points that came late lie in a later chunk.
+    /// Restores the order where points that came late lie in a later pack.
     fn sort(&mut self) {
         if self.times.is_sorted_by(|one, next| one < next) {
             return;
         }
         let mut points: Vec<Point> = self.times.iter().copied().zip(self.values.iter().copied()).collect();
-        super::head::sort_unique(&mut points);
+        sort_unique(&mut points);
         self.clear();
         points.into_iter().for_each(|point| self.push(point));
     }
@@ -70,24 +80,45 @@ impl Points {
 impl Packed {
     /// Unpacks the points between two times, both included, into `points`, which is emptied first.
     ///
-    /// Errors: a chunk does not decode.
+    /// Errors: a pack does not decode.
     pub(crate) fn unpack(&self, start: i64, end: i64, points: &mut Points) -> Result<(), Error> {
         points.clear();
-        for body in &self.chunks {
-            let chunk = chunk::decode(body).map_err(|error| Error::row("a chunk", error))?;
-            points.extend(&chunk, start, end);
+        for (pack, slot) in &self.packs {
+            let found = pack.one(*slot).map_err(|error| Error::row("a pack", error))?;
+            points.extend(found.into_iter(), start, end);
         }
-        points.extend(&self.newest, start, end);
+        points.extend(self.newest.iter().copied(), start, end);
         points.sort();
         Ok(())
     }
 }
 
 impl Samples {
-    /// Gives the series that match, in no order that means anything.
-    pub(crate) fn find(&self, matchers: &Matchers) -> Vec<Found> {
-        let named = |series: &super::head::Series| Found { id: series.id, labels: series.labels.clone() };
-        self.read(|head| head.select(matchers).into_iter().map(named).collect())
+    /// Gives the series that match and may have samples between two times, both included; neighbours in the store stand
+    /// together.
+    pub(crate) async fn find(&self, matchers: &Matchers, start: i64, end: i64) -> Result<Vec<Found>, Error> {
+        let mut found = self.active(matchers);
+        let cold = self.find_cold(matchers, start, end).await?;
+        if !cold.is_empty() {
+            found.extend(cold.into_iter().map(|(id, labels)| Found { labels, ids: vec![id] }));
+            found.sort_by(|one, other| one.labels.cmp(&other.labels));
+            found.dedup_by(|next, kept| {
+                let is_same = next.labels == kept.labels;
+                if is_same {
+                    kept.ids.append(&mut next.ids);
+                }
+                is_same
+            });
+        }
+        found.sort_by_key(|found| found.ids.first().copied());
+        Ok(found)
+    }
+
+    /// Gives the series that match and are in memory: those with samples in the last minutes.
+    pub(crate) fn active(&self, matchers: &Matchers) -> Vec<Found> {
+        self.read(|head| {
+            head.select(matchers).map(|series| Found { labels: series.labels, ids: vec![series.id] }).collect()
+        })
     }
 
     /// Gives how many of the found series to read at once.
@@ -98,24 +129,52 @@ impl Samples {
     /// Reads what the store has of some series between two times, both included: an entry a series, in their order.
     pub(crate) async fn packed(&self, series: &[Found], start: i64, end: i64) -> Result<Vec<Packed>, Error> {
         let mut packed = vec![Packed::default(); series.len()];
-        let mut older = Vec::new();
-        // The head first: what is cut into a chunk in between is then seen twice, not missed.
+        let mut older = BTreeMap::<i64, Vec<(u8, usize)>>::new();
+        // The head first: what is cut into a pack in between is then seen twice, not missed.
         self.read(|head| {
-            for (at, one) in series.iter().enumerate() {
-                let Some(series) = head.get(one.id) else { continue };
-                packed[at].newest = series.between(start, end);
-                if series.reaches_into_chunks(start) {
-                    older.push((one.id, at));
+            let ids = series.iter().enumerate().flat_map(|(at, found)| found.ids.iter().map(move |&id| (at, id)));
+            for (at, id) in ids {
+                let in_memory: Option<SeriesRef> = head.by_id(id);
+                if let Some(series) = in_memory.and_then(|at| head.get(at)).filter(|series| start <= series.newest) {
+                    head.points(series, start, end, &mut packed[at].newest);
+                }
+                if in_memory.is_none() || head.reaches_into_packs(id, start) {
+                    older.entry(group_of(id)).or_default().push((slot_of(id), at));
                 }
             }
         });
-        let ids: Vec<i64> = older.iter().map(|(id, _)| *id).collect();
-        let places: HashMap<i64, usize> = older.into_iter().collect();
-        for (id, body) in self.store().chunks(&ids, start, end).await? {
-            if let Some(&at) = places.get(&id) {
-                packed[at].chunks.push(body);
+        let groups: Vec<i64> = older.keys().copied().collect();
+        for (group, body) in self.store().packs(&groups, start, end).await? {
+            let pack = Arc::new(Pack::from_stored(&body).map_err(|error| Error::row("a pack", error))?);
+            for &(slot, at) in older.get(&group).into_iter().flatten() {
+                packed[at].packs.push((pack.clone(), slot));
             }
         }
         Ok(packed)
+    }
+
+    /// Gives the matching series and their points between two times, both included; stops beyond `limit` points.
+    pub(crate) async fn select(
+        &self,
+        matchers: &Matchers,
+        start: i64,
+        end: i64,
+        limit: usize,
+    ) -> Result<Option<Vec<Selected>>, Error> {
+        let (mut selected, mut count, mut points) = (Vec::new(), 0_usize, Points::default());
+        for part in self.find(matchers, start, end).await?.chunks(SERIES_AT_ONCE) {
+            for (found, packed) in part.iter().zip(self.packed(part, start, end).await?) {
+                packed.unpack(start, end, &mut points)?;
+                count = count.saturating_add(points.times.len() + 1);
+                if count > limit {
+                    return Ok(None);
+                }
+                if !points.times.is_empty() {
+                    let points = points.times.iter().copied().zip(points.values.iter().copied()).collect();
+                    selected.push(Selected { labels: found.labels.clone(), points });
+                }
+            }
+        }
+        Ok(Some(selected))
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use super::series::{ChunkRow, NewSeries, StoredChunk};
+use super::rows::{BlockRow, PackRow};
 use crate::Error;
 
 /// SQLITE_CORRUPT and SQLITE_NOTADB of <https://www.sqlite.org/rescode.html>.
@@ -58,7 +58,7 @@ async fn verdict(pool: &SqlitePool, is_whole: bool) -> Result<Option<String>, sq
     if !is_whole {
         let tables: Vec<String> =
             sqlx::query_scalar("select name from sqlite_schema where type = 'table'").fetch_all(pool).await?;
-        checks = vec!["pragma quick_check(_sqlx_migrations)", "pragma quick_check(series)"];
+        checks = vec!["pragma quick_check(_sqlx_migrations)", "pragma quick_check(series_block)"];
         checks.retain(|check| tables.iter().any(|table| check.contains(table.as_str())));
     }
     for check in checks {
@@ -86,47 +86,58 @@ pub(super) fn writer_lock(pool: &SqlitePool, store: &str) -> Result<File, Error>
     }
 }
 
-pub(super) async fn insert_series(tx: &mut SqliteConnection, rows: &[NewSeries]) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_block(tx: &mut SqliteConnection, row: &BlockRow) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into series_block (first_id, last_id, series_count, start_ms, end_ms, body) \
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(row.first_id)
+    .bind(row.last_id)
+    .bind(row.count)
+    .bind(row.start)
+    .bind(row.end)
+    .bind(row.body.as_slice())
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn insert_packs(tx: &mut SqliteConnection, rows: &[PackRow], cut_seq: i64) -> Result<(), sqlx::Error> {
     for row in rows {
-        sqlx::query("insert into series (id, labels) values ($1, $2)")
-            .bind(row.id)
-            .bind(&row.labels)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "insert into sample_pack (group_id, start_ms, end_ms, sample_count, body) values ($1, $2, $3, $4, $5)",
+        )
+        .bind(row.group)
+        .bind(row.start)
+        .bind(row.end)
+        .bind(row.count)
+        .bind(row.body.as_slice())
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "insert into series_group (id, cut_seq, cut_to_ms) values ($1, $2, $3) on conflict (id) do update \
+             set cut_seq = excluded.cut_seq, cut_to_ms = max(series_group.cut_to_ms, excluded.cut_to_ms)",
+        )
+        .bind(row.group)
+        .bind(cut_seq)
+        .bind(row.end)
+        .execute(&mut *tx)
+        .await?;
     }
     Ok(())
 }
 
-pub(super) async fn insert_chunks(tx: &mut SqliteConnection, rows: &[ChunkRow]) -> Result<(), sqlx::Error> {
-    for row in rows {
-        sqlx::query("insert into chunk (series_id, start_ms, end_ms, sample_count, body) values ($1, $2, $3, $4, $5)")
-            .bind(row.series)
-            .bind(row.start)
-            .bind(row.end)
-            .bind(row.count)
-            .bind(&row.body)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("update series set cut_seq = $2 where id = $1")
-            .bind(row.series)
-            .bind(row.cut_seq)
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(())
-}
-
-/// Reads the chunks of some series that overlap a span of time.
-pub(super) async fn chunks(
+/// Reads the packs of some groups that overlap a span of time.
+pub(super) async fn packs(
     pool: &SqlitePool,
-    series: &[i64],
+    groups: &[i64],
     start: i64,
     end: i64,
-) -> Result<Vec<StoredChunk>, sqlx::Error> {
-    let ids = serde_json::to_string(series).unwrap_or_default();
+) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+    let ids = serde_json::to_string(groups).unwrap_or_default();
     sqlx::query(
-        "select series_id, body from chunk where series_id in (select value from json_each($1)) and start_ms <= $3 \
-         and end_ms >= $2 order by series_id, start_ms",
+        "select group_id, body from sample_pack where group_id in (select value from json_each($1)) \
+         and start_ms <= $3 and end_ms >= $2 order by group_id, start_ms",
     )
     .bind(ids)
     .bind(start)
@@ -150,14 +161,14 @@ mod tests {
         let path = dir.path().join("wattle.db").display().to_string();
         let pool = connect(&path).await.expect("opens");
         for statement in [
-            "create table series (id integer primary key, labels text not null unique)",
+            "create table series_block (id integer primary key, labels text not null unique)",
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000) \
-             insert into series (id, labels) select i, hex(randomblob(50)) from n",
+             insert into series_block (id, labels) select i, hex(randomblob(50)) from n",
         ] {
             sqlx::query(statement).execute(&pool).await.expect("written");
         }
         assert_eq!(verdict(&pool, false).await.expect("read"), None);
-        let root: i64 = sqlx::query_scalar("select rootpage from sqlite_schema where name = 'series'")
+        let root: i64 = sqlx::query_scalar("select rootpage from sqlite_schema where name = 'series_block'")
             .fetch_one(&pool)
             .await
             .expect("read");

@@ -30,7 +30,7 @@ async fn exposition(api: &Api, form: &Form) -> Result<String, QueryError> {
     let mut lines: Vec<(Labels, i64, f64)> = Vec::new();
     let mut points = Points::default();
     for matchers in metadata::selectors(form)? {
-        for part in api.intake.samples.find(&matchers).chunks(Samples::at_once()) {
+        for part in api.intake.samples.active(&matchers).chunks(Samples::at_once()) {
             for (found, packed) in part.iter().zip(api.intake.samples.packed(part, start, end).await?) {
                 packed.unpack(start, end, &mut points)?;
                 let newest = points.times.last().copied().zip(points.values.last().copied());

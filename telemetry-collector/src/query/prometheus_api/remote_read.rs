@@ -138,7 +138,7 @@ async fn series(
     query: &Query,
     left: &mut usize,
 ) -> Result<Option<Vec<TimeSeries>>, crate::Error> {
-    let mut found = samples.find(matchers);
+    let mut found = samples.find(matchers, query.start, query.end).await?;
     // The protocol wants series in the order of their labels.
     found.sort_by(|a, b| a.labels.cmp(&b.labels));
     let (mut series, mut points) = (Vec::new(), Points::default());

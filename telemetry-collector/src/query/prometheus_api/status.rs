@@ -98,7 +98,7 @@ async fn tsdb(State(api): State<Api>, form: Form) -> Response {
         let limit = if form.get("limit").is_none() { 10 } else { limit };
         let (mut by_metric, mut by_pair, mut bytes) = (HashMap::new(), HashMap::new(), HashMap::new());
         let mut values: HashMap<String, std::collections::HashSet<String>> = HashMap::new();
-        let count = api.intake.samples.find(&promql_parser::label::Matchers::empty()).into_iter().map(|found| {
+        let count = api.intake.samples.active(&promql_parser::label::Matchers::empty()).into_iter().map(|found| {
             *by_metric.entry(found.labels.metric_name().to_owned()).or_insert(0_usize) += 1;
             for (name, value) in found.labels.iter() {
                 *by_pair.entry(format!("{name}={value}")).or_insert(0_usize) += 1;

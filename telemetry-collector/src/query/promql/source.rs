@@ -37,7 +37,7 @@ impl Source {
         end: i64,
         take: &mut Take<'_>,
     ) -> Result<(), QueryError> {
-        let found = self.samples.find(&matchers(selector));
+        let found = self.runtime.block_on(self.samples.find(&matchers(selector), start, end))?;
         if found.len() > self.most_series {
             return Err(QueryError::Execution(format!(
                 "{selector} selects {} series, more than a selector may (limit {})",

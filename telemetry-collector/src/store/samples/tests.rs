@@ -1,9 +1,10 @@
 //! What chunks, journal and memory hold together, over a store of its own.
 
 use promql_parser::label::{MatchOp, Matcher};
-use wattle_contract::METRIC_NAME;
+use wattle_contract::{METRIC_NAME, Sample};
 
 use super::*;
+use crate::store::outcome::Reason;
 
 const NOW: Timestamp = Timestamp(10_000_000_000);
 
@@ -19,7 +20,7 @@ async fn open(store: &Arc<Store>) -> Arc<Samples> {
 async fn append(samples: &Arc<Samples>, name: &str, times: impl IntoIterator<Item = i64>) -> Appended {
     let labels = Labels::new([(METRIC_NAME, name)]);
     let sample = |time| Sample { labels: labels.clone(), timestamp: Timestamp(time), value: 1.0 };
-    samples.append(times.into_iter().map(sample).collect(), NOW).await.expect("journalled")
+    samples.append(times.into_iter().map(sample).collect::<Vec<_>>(), NOW).await.expect("journalled")
 }
 
 async fn times(samples: &Samples, name: &str, start: i64) -> Vec<i64> {
@@ -52,8 +53,10 @@ async fn a_series_that_retention_dropped_does_not_stop_the_replay() {
     append(&samples, "open", [NOW.0]).await;
     append(&samples, "old", (0..200).map(|at| at * 1_000)).await;
     samples.cut(NOW, Due::Full).await.expect("cut");
+    assert_eq!(samples.let_go(NOW).await.expect("let go"), 1);
     samples.forget(Timestamp(1_000_000)).await.expect("dropped");
     assert_eq!(samples.series_count(), 1);
+    assert!(times(&samples, "old", 0).await.is_empty());
 
     let again = open(&store).await;
     append(&again, "new", [NOW.0]).await;
@@ -69,7 +72,7 @@ async fn more_samples_of_a_series_than_a_chunk_takes_come_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let store = store(dir.path()).await;
     let samples = open(&store).await;
-    let all: Vec<i64> = (0..=LONGEST_CHUNK as i64).collect();
+    let all: Vec<i64> = (0..=crate::store::pack::LONGEST as i64).collect();
     append(&samples, "x", all.iter().copied()).await;
 
     assert_eq!(samples.cut(NOW, Due::Full).await.expect("cut"), 2);
@@ -87,4 +90,112 @@ async fn the_earliest_time_there_is_is_a_time() {
 
     assert_eq!(outcome.accepted, 1);
     assert_eq!(times(&*open(&store).await, "x", i64::MIN).await, [i64::MIN]);
+}
+
+#[tokio::test]
+async fn a_series_that_left_the_memory_is_found_where_a_query_reaches_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+    append(&samples, "gone", (0..200).map(|at| at * 1_000)).await;
+    append(&samples, "other", [5_000]).await;
+    samples.cut(NOW, Due::All).await.expect("cut");
+    assert_eq!(samples.let_go(NOW).await.expect("let go"), 2);
+    append(&samples, "gone", [NOW.0]).await;
+    assert_eq!(samples.series_count(), 1);
+
+    let mut expected: Vec<i64> = (0..200).map(|at| at * 1_000).collect();
+    assert_eq!(times(&samples, "other", 0).await, [5_000]);
+    expected.push(NOW.0);
+    assert_eq!(times(&samples, "gone", 0).await, expected, "both lives of it");
+    assert_eq!(times(&samples, "gone", NOW.0 - 1).await, [NOW.0]);
+    let again = open(&store).await;
+    assert_eq!(again.series_count(), 1, "only what is active comes back");
+    assert_eq!(times(&again, "gone", 0).await, expected);
+}
+
+#[tokio::test]
+async fn small_blocks_are_joined_and_nothing_is_lost_by_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+    for name in ["a", "b", "c"] {
+        append(&samples, name, [NOW.0]).await;
+    }
+
+    samples.join_blocks().await.expect("joined");
+
+    assert_eq!(store.live_blocks().await.expect("read").len(), 1);
+    let again = open(&store).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(times(&again, name, 0).await, [NOW.0]);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_at_once_is_committed_together() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+
+    let all = (0..50).map(|at| {
+        let samples = samples.clone();
+        async move { append(&samples, "x", [at * 1_000]).await.accepted }
+    });
+    let accepted: usize = futures_util::future::join_all(all).await.into_iter().sum();
+
+    assert_eq!(accepted, 50);
+    assert_eq!(times(&samples, "x", 0).await, (0..50).map(|at| at * 1_000).collect::<Vec<_>>());
+    assert!(store.stats().await.expect("counts").journal_rows < 50);
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_layout_is_taken_over_whole() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let crate::store::Backend::Sqlite(pool) = &store.backend else { unreachable!("an SQLite file") };
+    let points: Vec<(i64, f64)> = (0..300).map(|at| (at * 1_000, at as f64)).collect();
+    let entries: Vec<_> =
+        points[200..].iter().map(|&(time, value)| crate::store::journal::Entry { series: 7, time, value }).collect();
+    let body = crate::store::journal::Encoder::new().expect("zstd").encode(&entries).expect("compresses");
+    sqlx::query("insert into series (id, labels, cut_seq) values (7, '{\"__name__\":\"x\"}', 3)")
+        .execute(pool)
+        .await
+        .expect("written");
+    sqlx::query("insert into chunk (series_id, start_ms, end_ms, sample_count, body) values (7, 0, 199000, 200, $1)")
+        .bind(crate::store::chunk::encode(&points[..200]))
+        .execute(pool)
+        .await
+        .expect("written");
+    sqlx::query("insert into journal (seq, body) values (4, $1)").bind(body).execute(pool).await.expect("written");
+
+    assert_eq!(store.take_over().await.expect("taken over"), 1);
+    assert_eq!(store.take_over().await.expect("once"), 0);
+
+    let samples = open(&store).await;
+    assert_eq!(times(&samples, "x", 0).await, points.iter().map(|point| point.0).collect::<Vec<_>>());
+    assert_eq!(append(&samples, "x", [400_000]).await.accepted, 1);
+    assert_eq!(times(&*open(&store).await, "x", 250_000).await.len(), 51);
+}
+
+#[tokio::test]
+async fn a_metric_with_too_many_series_is_bounded_and_the_others_go_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let samples = open(&store(dir.path()).await).await;
+    samples.limit(Limits { series: 4, of_metric: 2 });
+    let write = async |metric: &'static str, pods: &[&str]| {
+        let sample = |pod: &&str| Sample {
+            labels: Labels::new([(METRIC_NAME, metric), ("pod", pod)]),
+            timestamp: NOW,
+            value: 1.0,
+        };
+        let batch: Vec<Sample> = pods.iter().map(sample).collect();
+        let outcome = samples.append(batch, NOW).await.expect("journalled");
+        (outcome.accepted, outcome.rejected)
+    };
+
+    assert_eq!(write("x", &["a", "b", "c"]).await, (2, vec![(Reason::TooManyOfMetric, 1)]));
+    assert_eq!(write("x", &["a", "d"]).await, (1, vec![(Reason::TooManyOfMetric, 1)]));
+    assert_eq!(write("y", &["a"]).await, (1, vec![]));
+    assert_eq!(write("z", &["a", "b"]).await, (1, vec![(Reason::TooManySeries, 1)]));
 }
