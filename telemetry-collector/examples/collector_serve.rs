@@ -8,7 +8,7 @@ use wattle_collector::{Collector, Config, Listeners};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(store_url), Some(address)) = (arguments.next(), arguments.next()) else { return Err("usage".into()) };
-    let listeners = Listeners { api: TcpListener::bind(address).await?, otlp_grpc: None, otlp_http: None };
+    let listeners = Listeners::only(TcpListener::bind(address).await?);
     let shutdown = CancellationToken::new();
     let config = Config { store_url, ..Config::default() };
     let collector = Collector::start(config, listeners, &prometheus::Registry::new(), shutdown.clone()).await?;
