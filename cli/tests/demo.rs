@@ -18,7 +18,7 @@ struct Addresses {
 
 fn addresses(base: u16) -> Addresses {
     let at = |offset: u16| format!("127.0.0.1:{}", base + offset);
-    Addresses { own: at(0), api: at(1), scheduler: at(4), proxy_metrics: at(6) }
+    Addresses { own: at(0), api: at(1), scheduler: at(7), proxy_metrics: at(9) }
 }
 
 fn vector_len(api: &str, query: &str) -> usize {
@@ -81,7 +81,7 @@ fn is_ready(at: &Addresses, process: &Background) {
     assert!(ready.is_some(), "{}", process.log());
 }
 
-/// Sends what no listener understands to each of the first eleven, from the process's own to the exporters. What comes
+/// Sends what no listener understands to each of the first fourteen, from the process's own to the exporters. What comes
 /// after shows that the process lives.
 fn somebody_sends_garbage(base: u16) {
     let garbage: [&[u8]; 5] = [
@@ -91,7 +91,7 @@ fn somebody_sends_garbage(base: u16) {
         b"POST /scheduler/prioritize HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{\"Pod\":",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\xff\x42\x00\x00\x00\x00\x00 not a frame",
     ];
-    for port in base..base + 11 {
+    for port in base..base + 14 {
         for bytes in garbage {
             let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it still listens");
             stream.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a timeout");

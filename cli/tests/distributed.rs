@@ -223,6 +223,12 @@ impl Both {
             "--set",
             &set("collector.otlp_http", 52),
             "--set",
+            &set("collector.zipkin", 56),
+            "--set",
+            &set("collector.jaeger_http", 57),
+            "--set",
+            &set("collector.jaeger_grpc", 58),
+            "--set",
             &set("general.listen", 53),
             "--set",
             &window,
@@ -289,6 +295,6 @@ fn embedded_and_distributed_decide_alike() {
     assert_eq!(from_sqlite, from_postgres, "both stores answer alike, so both trainings score alike");
     std::fs::copy(dir.path().join("from-sqlite.wattle"), dir.path().join("embedded/model.wattle")).expect("copied");
     std::fs::copy(dir.path().join("from-postgres.wattle"), dir.path().join("model.wattle")).expect("copied");
-    assert_eq!(decisions(&at(4)), decisions(&at(55)), "every decision is the same");
+    assert_eq!(decisions(&at(7)), decisions(&at(55)), "every decision is the same");
     both.end();
 }

@@ -74,7 +74,7 @@ pub(crate) struct Metrics {
     pub(crate) cluster_nodes: IntGauge,
     /// `wattle_scheduler_cluster_pods`: pods on nodes that Kubernetes lists.
     pub(crate) cluster_pods: IntGauge,
-    /// `wattle_scheduler_watch_up{resource}`: 1 while the watch on Kubernetes works.
+    /// `wattle_scheduler_watch_up{resource}`: 1 while the watch on Kubernetes works; after a failure, from the first event.
     pub(crate) watch_up: IntGaugeVec,
     /// `wattle_scheduler_watch_errors_total{resource}`: failures of the watch on Kubernetes.
     pub(crate) watch_errors: IntCounterVec,

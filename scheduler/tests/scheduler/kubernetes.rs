@@ -90,7 +90,8 @@ async fn nodes(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Respo
 
 async fn pods(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Response {
     if api.is_down.load(Ordering::SeqCst) {
-        return status(503, "ServiceUnavailable");
+        // Not 503: the client itself would try that again for minutes.
+        return status(500, "InternalError");
     }
     if asked.watch.is_none() {
         api.pod_lists.fetch_add(1, Ordering::SeqCst);
@@ -276,7 +277,10 @@ async fn while_the_api_server_is_gone_answers_go_on_from_what_was_known() {
     assert_eq!(world.metric("wattle_scheduler_cluster_pods"), 1.0);
     assert_eq!(world.metric(r#"wattle_scheduler_watch_up{resource="pods"}"#), 0.0);
 
+    // It comes back: the watch works again from the first event on.
     api.is_down.store(false, Ordering::SeqCst);
+    api.say("ADDED", pod_on("b", "node-00000", "500m")).await;
     world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 1.0).await;
+    assert_eq!(world.metric("wattle_scheduler_cluster_pods"), 2.0);
     world.stop().await;
 }

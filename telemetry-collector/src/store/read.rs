@@ -121,6 +121,11 @@ impl Samples {
         })
     }
 
+    /// Gives the labels of series that match, are no longer in memory and may have samples between two times.
+    pub(crate) async fn forgotten(&self, matchers: &Matchers, start: i64, end: i64) -> Result<Vec<Labels>, Error> {
+        Ok(self.find_cold(matchers, start, end).await?.into_values().collect())
+    }
+
     /// Gives how many of the found series to read at once.
     pub(crate) const fn at_once() -> usize {
         SERIES_AT_ONCE

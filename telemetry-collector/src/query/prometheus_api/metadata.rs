@@ -15,6 +15,10 @@ use super::{Api, render, respond};
 use crate::query::promql::{self, QueryError};
 use crate::store::head::Head;
 
+/// Where there is no start or end. Units: milliseconds since 1970; a hundred thousand years off, far from any overflow.
+const EARLIEST: i64 = -3_000_000_000_000_000;
+const LATEST: i64 = 3_000_000_000_000_000;
+
 /// Gives the routes.
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -48,35 +52,72 @@ fn list(texts: impl Iterator<Item = String>, limit: usize) -> String {
     serde_json::Value::from(texts.take(limit).collect::<Vec<_>>()).to_string()
 }
 
+/// What is asked for: some series, or all where there is no `match[]`, between two times.
+struct Asked {
+    selectors: Vec<Matchers>,
+    start: Option<i64>,
+    end: Option<i64>,
+    limit: usize,
+}
+
+impl Asked {
+    fn read(form: &Form) -> Result<Self, QueryError> {
+        Ok(Self {
+            selectors: selectors(form)?,
+            start: form.time("start")?,
+            end: form.time("end")?,
+            limit: form.limit()?,
+        })
+    }
+
+    /// Gives the labels of series that are in the store alone.
+    async fn forgotten(&self, api: &Api) -> Result<Vec<Labels>, QueryError> {
+        let (start, end) = (self.start.unwrap_or(EARLIEST), self.end.unwrap_or(LATEST));
+        let all = [Matchers::empty()];
+        let selectors = if self.selectors.is_empty() { &all[..] } else { &self.selectors };
+        let mut forgotten = Vec::new();
+        for selector in selectors {
+            forgotten.extend(api.intake.samples.forgotten(selector, start, end).await?);
+        }
+        Ok(forgotten)
+    }
+}
+
 async fn names(State(api): State<Api>, form: Form) -> Response {
-    let answer = || {
-        let (selectors, start, limit) = (selectors(&form)?, form.time("start")?, form.limit()?);
-        let names: BTreeSet<String> = api.intake.samples.read(|head| {
-            if selectors.is_empty() {
+    let answer = async {
+        let asked = Asked::read(&form)?;
+        let forgotten = asked.forgotten(&api).await?;
+        let mut names: BTreeSet<String> = api.intake.samples.read(|head| {
+            if asked.selectors.is_empty() {
                 return head.index().names().map(str::to_owned).collect();
             }
-            let series = matching(head, &selectors, start);
+            let series = matching(head, &asked.selectors, asked.start);
             series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())).collect()
         });
-        Ok(list(names.into_iter(), limit))
+        names.extend(forgotten.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())));
+        Ok(list(names.into_iter(), asked.limit))
     };
-    respond(&api, answer())
+    let answer = answer.await;
+    respond(&api, answer)
 }
 
 async fn values(State(api): State<Api>, Path(name): Path<String>, form: Form) -> Response {
-    let answer = || {
-        let name = unescaped(&name);
-        let (selectors, start, limit) = (selectors(&form)?, form.time("start")?, form.limit()?);
-        let values: BTreeSet<String> = api.intake.samples.read(|head| {
-            if selectors.is_empty() {
+    let name = unescaped(&name);
+    let answer = async {
+        let asked = Asked::read(&form)?;
+        let forgotten = asked.forgotten(&api).await?;
+        let mut values: BTreeSet<String> = api.intake.samples.read(|head| {
+            if asked.selectors.is_empty() {
                 return head.index().values(&name).map(str::to_owned).collect();
             }
-            let series = matching(head, &selectors, start);
+            let series = matching(head, &asked.selectors, asked.start);
             series.iter().filter_map(|labels| labels.get(&name).map(str::to_owned)).collect()
         });
-        Ok(list(values.into_iter(), limit))
+        values.extend(forgotten.iter().filter_map(|labels| labels.get(&name).map(str::to_owned)));
+        Ok(list(values.into_iter(), asked.limit))
     };
-    respond(&api, answer())
+    let answer = answer.await;
+    respond(&api, answer)
 }
 
 /// Undoes Prometheus's escaping of names outside the classic set: `U__a_2e_b` is `a.b`.
@@ -100,14 +141,15 @@ fn unescaped(name: &str) -> String {
 }
 
 async fn series(State(api): State<Api>, form: Form) -> Response {
-    let answer = || {
-        let (selectors, start, limit) = (selectors(&form)?, form.time("start")?, form.limit()?);
-        if selectors.is_empty() {
+    let answer = async {
+        let asked = Asked::read(&form)?;
+        if asked.selectors.is_empty() {
             return Err(QueryError::BadData("no match[] parameter provided".to_owned()));
         }
+        let mut found: BTreeSet<Labels> = asked.forgotten(&api).await?.into_iter().collect();
+        found.extend(api.intake.samples.read(|head| matching(head, &asked.selectors, asked.start)));
         let mut out = String::from("[");
-        let found = api.intake.samples.read(|head| matching(head, &selectors, start));
-        for (at, labels) in found.iter().take(limit).enumerate() {
+        for (at, labels) in found.iter().take(asked.limit).enumerate() {
             if at > 0 {
                 out.push(',');
             }
@@ -116,7 +158,8 @@ async fn series(State(api): State<Api>, form: Form) -> Response {
         out.push(']');
         Ok(out)
     };
-    respond(&api, answer())
+    let answer = answer.await;
+    respond(&api, answer)
 }
 
 async fn metadata(State(api): State<Api>, form: Form) -> Response {
