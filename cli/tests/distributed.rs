@@ -214,25 +214,18 @@ impl Both {
             "--set",
             "model.reload_every=200ms",
         ];
-        let collector = [
-            "collector",
-            "--set",
-            &set("collector.listen", 50),
-            "--set",
-            &set("collector.otlp_grpc", 51),
-            "--set",
-            &set("collector.otlp_http", 52),
-            "--set",
-            &set("collector.zipkin", 56),
-            "--set",
-            &set("collector.jaeger_http", 57),
-            "--set",
-            &set("collector.jaeger_grpc", 58),
-            "--set",
-            &set("general.listen", 53),
-            "--set",
-            &window,
+        let ports = [
+            ("collector.listen", 50),
+            ("collector.otlp_grpc", 51),
+            ("collector.otlp_http", 52),
+            ("collector.zipkin", 56),
+            ("collector.jaeger_http", 57),
+            ("collector.jaeger_grpc", 58),
+            ("general.listen", 53),
         ];
+        let moved: Vec<String> = ports.iter().map(|(key, offset)| set(key, *offset)).collect();
+        let mut collector = vec!["collector"];
+        collector.extend(moved.iter().chain([&window]).flat_map(|setting| ["--set", setting.as_str()]));
         let follow = format!("http://{}", at(50));
         let scheduler = [
             "scheduler",
