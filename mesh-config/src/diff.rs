@@ -32,9 +32,19 @@ impl fmt::Display for Change {
         match (&self.before, &self.after) {
             (Value::Null, _) if self.field.is_empty() => write!(f, "{}: {} is added", self.proxies, self.what),
             (_, Value::Null) if self.field.is_empty() => write!(f, "{}: {} is removed", self.proxies, self.what),
-            (before, after) => write!(f, "{}: {} {}: {before} becomes {after}", self.proxies, self.what, self.field),
+            (before, after) => {
+                let (before, after) = (shown(before), shown(after));
+                write!(f, "{}: {} {}: {before} becomes {after}", self.proxies, self.what, self.field)
+            }
         }
     }
+}
+
+/// Gives a value as JSON, and a split of traffic as its clusters with their weights.
+fn shown(value: &Value) -> String {
+    let share = |target: &Value| Some(format!("{} weight {}", target["cluster"].as_str()?, target["weight"].as_u64()?));
+    let split: Option<Vec<String>> = value.as_array().and_then(|targets| targets.iter().map(share).collect());
+    split.filter(|split| !split.is_empty()).map_or_else(|| value.to_string(), |split| split.join(", "))
 }
 
 /// Says what would change for traffic, proxy by proxy. What is the same for every client in a namespace is said once.

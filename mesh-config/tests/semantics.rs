@@ -290,4 +290,10 @@ fn a_difference_is_told_by_what_changes_for_traffic() {
         "{told:?}"
     );
     assert!(diff(&documents(&[&a, &b, &old]), &documents(&[&b, &old, &a])).is_empty());
+
+    let only_a = rule("r", "n", "{hosts: [a], http: [{route: [{destination: {host: a}}]}]}");
+    let [split] = &diff(&documents(&[&a, &b, &old]), &documents(&[&a, &b, &only_a]))[..] else { panic!("one change") };
+    let clusters = ["outbound|80||a.n.svc.cluster.local", "outbound|80||b.n.svc.cluster.local"];
+    let wanted = format!("{} weight 90, {} weight 10 becomes {} weight 1", clusters[0], clusters[1], clusters[0]);
+    assert!(split.to_string().ends_with(&wanted), "{split}");
 }
