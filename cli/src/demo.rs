@@ -155,7 +155,9 @@ impl RunningDemo {
         let demo = Demo::start(config, listeners, sender, shutdown.clone()).await.context("cannot start the demo")?;
         let mut files = vec![demo.mesh_dir().to_owned()];
         files.extend(settings.proxy.mesh.iter().cloned());
-        let mesh = Mesh::watch(files, shutdown).await.context("the demo's mesh resources")?;
+        let mesh = Mesh::watch(files, settings.scheduler.steer.then(|| scheduler.steering()), shutdown)
+            .await
+            .context("the demo's mesh resources")?;
         // The exporters are noted already: they were bound here.
         for (name, address) in demo.listeners().into_iter().filter(|(name, _)| !name.starts_with("exporter-")) {
             ports.note(format!("demo: {name}"), address);

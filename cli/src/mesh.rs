@@ -1,5 +1,7 @@
 //! Mesh resources from files: read, read again when they change, compiled for each workload.
 
+mod table;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{RouteTable, WorkloadIdentity};
 use wattle_mesh_config::{Documents, Finding, MAX_FILE_BYTES, Severity, SourceText};
+use wattle_scheduler::steer::Steering;
 
 /// How often files are looked at.
 const POLL: Duration = Duration::from_millis(500);
@@ -26,6 +28,8 @@ type Fingerprint = BTreeMap<PathBuf, About>;
 #[derive(Debug, Clone)]
 pub(crate) struct Mesh {
     documents: watch::Receiver<Arc<Documents>>,
+    /// Weights of endpoints by their node; without, those of the resources hold alone.
+    steering: Option<watch::Receiver<Arc<Steering>>>,
     shutdown: CancellationToken,
 }
 
@@ -34,7 +38,11 @@ impl Mesh {
     ///
     /// # Errors
     /// A file cannot be read, or a document in it is in error: at the start there is no last good state to keep.
-    pub(crate) async fn watch(paths: Vec<PathBuf>, shutdown: CancellationToken) -> anyhow::Result<Self> {
+    pub(crate) async fn watch(
+        paths: Vec<PathBuf>,
+        steering: Option<watch::Receiver<Arc<Steering>>>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let fingerprint = look(&paths)?;
         let (read, faults) = read(&fingerprint)?;
         refuse(&faults)?;
@@ -44,57 +52,7 @@ impl Mesh {
         let (sender, receiver) = watch::channel(Arc::clone(&documents));
         let followed = Followed { fingerprint, documents, told: String::new() };
         tokio::spawn(follow(paths, followed, sender, shutdown.clone()));
-        Ok(Self { documents: receiver, shutdown })
-    }
-
-    /// Gives the table of one workload, compiled again whenever the resources change.
-    ///
-    /// # Errors
-    /// The resources cannot be compiled for it.
-    pub(crate) fn table(&self, identity: WorkloadIdentity) -> anyhow::Result<watch::Receiver<Arc<RouteTable>>> {
-        let mut documents = self.documents.clone();
-        let first = documents.borrow_and_update().clone();
-        let table = match wattle_mesh_config::compile(&first, &identity) {
-            Ok(table) => Arc::new(table),
-            Err(findings) => return Err(refuse(&findings).err().unwrap_or_else(|| anyhow::anyhow!("not compiled"))),
-        };
-        let (sender, receiver) = watch::channel(table);
-        let shutdown = self.shutdown.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = sender.closed() => return,
-                    changed = documents.changed() => if changed.is_err() { return },
-                }
-                let current = documents.borrow_and_update().clone();
-                recompile(&current, &identity, &sender);
-            }
-        });
-        Ok(receiver)
-    }
-}
-
-fn recompile(documents: &Documents, identity: &WorkloadIdentity, sender: &watch::Sender<Arc<RouteTable>>) {
-    match wattle_mesh_config::compile(documents, identity) {
-        Ok(table) => {
-            sender.send_if_modified(|current| {
-                let changed = current.version != table.version;
-                if changed {
-                    *current = Arc::new(table);
-                }
-                changed
-            });
-        }
-        Err(findings) => {
-            let first = findings.first().map(line).unwrap_or_default();
-            tracing::error!(
-                workload = %identity.workload,
-                problems = findings.len(),
-                first,
-                "mesh resources are not taken; the last good ones stay"
-            );
-        }
+        Ok(Self { documents: receiver, steering, shutdown })
     }
 }
 

@@ -62,11 +62,32 @@ impl Picker {
                 // A tie goes to the first draw: idle endpoints are then used by weight.
                 if other.load < one.load { other } else { one }
             }
-            Self::RoundRobin(turn) => at(candidates, turn.fetch_add(1, Ordering::Relaxed) % total)?,
+            Self::RoundRobin(turn) => {
+                let turn = turn.fetch_add(1, Ordering::Relaxed) % total;
+                let stride = if total == candidates.len() as u64 { 1 } else { stride(total) };
+                let point = u128::from(turn) * u128::from(stride) % u128::from(total);
+                at(candidates, u64::try_from(point).unwrap_or(0))?
+            }
             Self::Random | Self::Hash(_) => at(candidates, dice.below(total))?,
         };
         Some(picked.index)
     }
+}
+
+/// Gives a step that visits every point of a line of this length once, neighbours far apart: an endpoint of weight 100
+/// does not get a hundred requests in a row.
+///
+/// formula: the number nearest to 0.618 · total that has no divisor with it (the golden section spreads best).
+fn stride(total: u64) -> u64 {
+    let divisor = |mut a: u64, mut b: u64| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let golden = total - total * 382 / 1000;
+    let mut near = (0..golden).flat_map(|away| [golden - away, golden + away]);
+    near.find(|step| *step < total && divisor(*step, total) == 1).unwrap_or(1)
 }
 
 /// Gives the candidate at a point of the line on which each is as long as its weight.

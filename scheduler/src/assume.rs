@@ -2,7 +2,9 @@
 //!
 //! Between a binding and the first window that began after it, the node looks as empty as before: without this overlay
 //! a burst of pods would all go to the same node. An entry ends when the node's measurements include the pod, when the
-//! pod is gone, or after a time, whichever is first.
+//! pod is gone, or after a time, whichever is first. Before it is bound, a pod that was scored counts provisionally.
+
+mod provisional;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,10 +15,15 @@ use wattle_contract::{Bytes, Millicores, NodeName, PodKey, Timestamp};
 use crate::names::Names;
 use crate::view::View;
 
+pub use provisional::{Own, favourites};
+
+use provisional::{Provisional, Waiting};
+
 /// The overlay of assumed pods.
 #[derive(Debug, Default)]
 pub struct Assumed {
     pods: HashMap<PodKey, AssumedPod>,
+    provisional: Provisional,
     nodes: HashMap<NodeName, Load>,
     /// The same by number, for the names below.
     by_number: Vec<Load>,
@@ -51,18 +58,24 @@ pub struct Load {
     pub memory: Bytes,
 }
 
+impl AssumedPod {
+    const fn load(&self) -> Load {
+        Load { pods: 1, cpu: self.cpu, memory: self.memory }
+    }
+}
+
 impl Load {
-    fn add(&mut self, pod: &AssumedPod) {
-        self.pods += 1;
-        self.cpu += pod.cpu;
-        self.memory.0 = self.memory.0.saturating_add(pod.memory.0);
+    fn add(&mut self, more: &Self) {
+        self.pods += more.pods;
+        self.cpu += more.cpu;
+        self.memory.0 = self.memory.0.saturating_add(more.memory.0);
     }
 
-    fn remove(&mut self, pod: &AssumedPod) {
-        self.pods = self.pods.saturating_sub(1);
+    fn less(self, some: &Self) -> Self {
+        let pods = self.pods.saturating_sub(some.pods);
         // Of no pods nothing is left, not the rest of a sum that was rounded.
-        self.cpu = if self.pods == 0 { Millicores::ZERO } else { (self.cpu - pod.cpu).max(Millicores::ZERO) };
-        self.memory.0 = self.memory.0.saturating_sub(pod.memory.0);
+        let cpu = if pods == 0 { Millicores::ZERO } else { (self.cpu - some.cpu).max(Millicores::ZERO) };
+        Self { pods, cpu, memory: Bytes(self.memory.0.saturating_sub(some.memory.0)) }
     }
 }
 
@@ -95,21 +108,45 @@ impl Assumed {
         self.nodes.get(node).map_or(Millicores::ZERO, |load| load.cpu)
     }
 
-    /// Walks the nodes that have assumed pods, with their use.
-    pub fn loads(&self) -> impl Iterator<Item = (&NodeName, Millicores)> {
-        self.nodes.iter().map(|(node, load)| (node, load.cpu))
+    /// Walks the nodes that have assumed pods.
+    pub fn loads(&self) -> impl Iterator<Item = (&NodeName, Load)> {
+        self.nodes.iter().map(|(node, load)| (node, *load))
     }
 
-    /// Gives how many pods are assumed in all.
+    /// Gives what a pod has provisionally on the nodes of a view: it does not count when the pod is asked about again.
+    #[must_use]
+    pub fn own(&self, view: &View, pod: &PodKey) -> Own {
+        self.provisional.get(pod).map(|waiting| Own::new(waiting, view)).unwrap_or_default()
+    }
+
+    /// Puts a pod provisionally on the nodes it will most likely go to, in place of what was there of it; a pod that was
+    /// seen on a node already stays there.
+    pub fn expect(&mut self, pod: PodKey, nodes: Vec<NodeName>, cpu: Millicores, memory: Bytes, now: Timestamp) {
+        self.withdraw(&pod);
+        if nodes.is_empty() || self.pods.contains_key(&pod) {
+            return;
+        }
+        let waiting = Waiting::new(nodes, cpu, memory, now);
+        waiting.nodes.iter().for_each(|node| self.grow(node, &waiting.share));
+        self.provisional.insert(pod, waiting);
+    }
+
+    /// Gives how many pods were scored and are not seen on a node yet.
+    #[must_use]
+    pub fn provisional(&self) -> usize {
+        self.provisional.len()
+    }
+
+    /// Gives how many pods are assumed in all, those not seen on a node yet left out.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pods.len()
     }
 
-    /// Tells whether no pod is assumed.
+    /// Tells whether nothing is assumed anywhere.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pods.is_empty()
+        self.nodes.is_empty()
     }
 
     /// Adds a pod, in place of what was assumed of a pod of that name; of the same pod only the start is taken anew.
@@ -121,27 +158,44 @@ impl Assumed {
             return;
         }
         self.remove(&pod);
-        self.nodes.entry(assumed.node.clone()).or_default().add(&assumed);
-        if let Some(load) = self.names.find(assumed.node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
-            load.add(&assumed);
-        }
+        self.grow(&assumed.node, &assumed.load());
         self.pods.insert(pod, assumed);
     }
 
     /// Removes a pod that is gone.
     pub fn remove(&mut self, pod: &PodKey) {
-        let Some(old) = self.pods.remove(pod) else { return };
-        if let Some(load) = self.names.find(old.node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
-            load.remove(&old);
-        }
-        let Some(load) = self.nodes.get_mut(&old.node) else { return };
-        load.remove(&old);
-        if load.pods == 0 {
-            self.nodes.remove(&old.node);
+        self.withdraw(pod);
+        if let Some(old) = self.pods.remove(pod) {
+            self.shrink(&old.node, &old.load());
         }
     }
 
-    /// Removes the pods that the measurements of their node include, and those assumed for longer than `ttl`.
+    /// Removes what a pod has provisionally.
+    fn withdraw(&mut self, pod: &PodKey) {
+        let Some(waiting) = self.provisional.remove(pod) else { return };
+        waiting.nodes.iter().for_each(|node| self.shrink(node, &waiting.share));
+    }
+
+    fn grow(&mut self, node: &NodeName, more: &Load) {
+        self.nodes.entry(node.clone()).or_default().add(more);
+        if let Some(load) = self.names.find(node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
+            load.add(more);
+        }
+    }
+
+    fn shrink(&mut self, node: &NodeName, some: &Load) {
+        if let Some(load) = self.names.find(node.as_str()).and_then(|number| self.by_number.get_mut(number)) {
+            *load = load.less(some);
+        }
+        let Some(load) = self.nodes.get_mut(node) else { return };
+        *load = load.less(some);
+        if load.pods == 0 {
+            self.nodes.remove(node);
+        }
+    }
+
+    /// Removes the pods that the measurements of their node include, those assumed for longer than `ttl`, and those that
+    /// were not seen on a node in time.
     pub fn reconcile(&mut self, view: &View, now: Timestamp, ttl: Duration) {
         let is_over = |assumed: &AssumedPod| {
             let is_measured = assumed.running_since.is_some_and(|since| is_included(view, &assumed.node, since));
@@ -150,6 +204,7 @@ impl Assumed {
         let over: Vec<PodKey> =
             self.pods.iter().filter(|(_, assumed)| is_over(assumed)).map(|(pod, _)| pod.clone()).collect();
         over.iter().for_each(|pod| self.remove(pod));
+        self.provisional.over(now).iter().for_each(|pod| self.withdraw(pod));
     }
 }
 
@@ -235,5 +290,35 @@ mod tests {
         assumed.remove(&key);
         assumed.remove(&key);
         assert!(assumed.is_empty());
+    }
+
+    #[test]
+    fn a_pod_that_was_scored_counts_until_it_is_seen_or_for_a_short_time() {
+        let milli = |cpu| Millicores::new(cpu).expect("finite");
+        let (key, other) = (PodKey::new("a", "1"), PodKey::new("a", "2"));
+        let view = measured("n", 0);
+        let mut assumed = Assumed::default();
+        assumed.number(&view.names);
+        assumed.expect(key.clone(), vec!["n".into(), "m".into()], milli(100.0), Bytes(8), Timestamp(1_000));
+        assumed.expect(other.clone(), vec!["n".into()], milli(30.0), Bytes(0), Timestamp(9_000));
+
+        // Shared among equals, and not counted against itself.
+        assert_eq!((assumed.on(&"n".into()).get(), assumed.on(&"m".into()).get()), (80.0, 50.0));
+        let without = assumed.own(&view, &key).without(0, assumed.load(&view, 0));
+        assert_eq!((without.cpu.get(), without.memory), (30.0, Bytes(0)));
+        assert_eq!((assumed.len(), assumed.provisional()), (0, 2));
+
+        // Asked again, then seen on the other node.
+        assumed.expect(key.clone(), vec!["n".into()], milli(100.0), Bytes(8), Timestamp(2_000));
+        assert_eq!((assumed.on(&"n".into()).get(), assumed.on(&"m".into()).get()), (130.0, 0.0));
+        assumed.add(key.clone(), pod("m", 100.0, 3_000));
+        assumed.expect(key, vec!["n".into()], milli(100.0), Bytes(8), Timestamp(3_500));
+        assert_eq!((assumed.on(&"n".into()).get(), assumed.on(&"m".into()).get()), (30.0, 100.0));
+
+        assumed.reconcile(&view, Timestamp(20_000), Duration::from_secs(300));
+        assert_eq!((assumed.on(&"n".into()).get(), assumed.provisional()), (0.0, 0));
+        assumed.expect(other.clone(), vec!["n".into()], milli(30.0), Bytes(0), Timestamp(20_000));
+        assumed.remove(&other);
+        assert_eq!(assumed.on(&"n".into()), Millicores::ZERO);
     }
 }

@@ -130,7 +130,12 @@ impl Shared {
         assumed.number(&view.names);
         assumed.reconcile(&view, now, self.config.assumed_ttl);
         self.metrics.assumed_pods.set(i64::try_from(assumed.len()).unwrap_or(i64::MAX));
-        let age = view.measured_until.map_or(-1.0, |until| now.since(until).as_secs_f64());
-        self.metrics.data_age_seconds.set(age);
+        self.metrics.provisional_pods.set(i64::try_from(assumed.provisional()).unwrap_or(i64::MAX));
+        drop(assumed);
+        let age = view.measured_until.map(|until| now.since(until));
+        self.metrics.data_age_seconds.set(age.map_or(-1.0, |age| age.as_secs_f64()));
+        if age.is_some_and(|age| age > self.config.stale_after) {
+            self.steer_nobody();
+        }
     }
 }

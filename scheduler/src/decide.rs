@@ -73,13 +73,14 @@ pub fn weigh(
     let part = |service| view.model.as_ref().map(|model| model.predictions.service(service)).unwrap_or_default();
     let shares = view.affinity.local_shares(pod.service.as_ref());
     let asked = Asked { view, policy, pod, cpu, now, service: part(pod.service.as_ref()), typical: part(None) };
+    let own = assumed.own(view, &pod.pod);
     let mut known = Vec::with_capacity(candidates.len());
     for (i, number) in candidates.iter().enumerate() {
         if i % CLOCK_EVERY == CLOCK_EVERY - 1 && is_late() {
             return Err(OutOfTime);
         }
         let number = *number as usize;
-        let load = assumed.load(view, number);
+        let load = own.without(number, assumed.load(view, number));
         let local_traffic = shares.as_ref().map(|shares| shares.get(number).copied().unwrap_or(0.0));
         let (estimate, reason) = match asked.estimate(number, load) {
             Ok(estimate) if estimate.utilisation.is_some_and(|share| share > 1.0) => (estimate, Reason::Overload),

@@ -19,6 +19,9 @@ pub enum Error {
     /// The bind verb needs Kubernetes to write the binding to.
     #[error("the bind verb is enabled but there is no connection to Kubernetes: set a kubeconfig or turn bind off")]
     BindWithoutKubernetes,
+    /// The connection to Kubernetes cannot be made of its configuration.
+    #[error("cannot use the configuration of the connection to Kubernetes: {0}")]
+    Kubernetes(#[from] kube::Error),
     /// Two schedulers on one registry.
     #[error("cannot register the scheduler's metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -39,6 +42,7 @@ impl Error {
         match self {
             Self::Setting { .. } => "setting",
             Self::BindWithoutKubernetes => "bind_without_kubernetes",
+            Self::Kubernetes(_) => "kubernetes",
             Self::Metrics(_) => "metrics",
             Self::Tls { .. } => "tls",
         }

@@ -120,14 +120,29 @@ impl Shared {
         if let Some(ratio) = self.config.steer_ratio {
             let last = Arc::clone(&self.steering.borrow());
             let steering = steer(view, window, &self.config.policy().weights, ratio, &last);
-            self.steering.send_if_modified(|current| {
-                let is_new = steering.version != current.version;
-                if is_new {
-                    *current = Arc::new(steering);
-                }
-                is_new
-            });
+            self.publish(steering);
         }
+    }
+
+    /// Takes the weights back: what they were made of is too old.
+    pub(crate) fn steer_nobody(&self) {
+        let last = Arc::clone(&self.steering.borrow());
+        if !last.services.is_empty() {
+            tracing::warn!("the measurements are too old to steer requests by: all endpoints count alike");
+            self.publish(last.withdrawn());
+        }
+    }
+
+    fn publish(&self, steering: Steering) {
+        self.metrics.steered_services.set(i64::try_from(steering.services.len()).unwrap_or(i64::MAX));
+        self.steering.send_if_modified(|current| {
+            let is_new = steering.version != current.version;
+            if is_new {
+                self.metrics.steering_changes.inc();
+                *current = Arc::new(steering);
+            }
+            is_new
+        });
     }
 }
 

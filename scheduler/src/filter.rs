@@ -102,8 +102,10 @@ pub fn refused(
         Some(model.added_watts(before + more)?.mid - model.added_watts(before)?.mid)
     };
     let mut drawn: Vec<Watts> = view.caps.groups.iter().map(|group| group.drawn).collect();
-    for (name, cpu) in assumed.loads() {
+    let own_share = assumed.own(view, &pod.pod);
+    for (name, load) in assumed.loads() {
         let Some(number) = view.names.find(name.as_str()) else { continue };
+        let cpu = own_share.without(number, load).cpu;
         let Some(watts) = added(&view.nodes[number], Millicores::ZERO, cpu) else { continue };
         view.caps.of_node[number].iter().for_each(|group| drawn[*group] += watts);
     }
@@ -112,7 +114,8 @@ pub fn refused(
         if now.since(node.measured.end) > policy.stale_after {
             return None;
         }
-        let watts = added(node, assumed.on(view.names.name(number)?), own)?;
+        let before = own_share.without(number, assumed.load(view, number)).cpu;
+        let watts = added(node, before, own)?;
         let groups = view.caps.of_node.get(number)?;
         Some(groups.iter().any(|group| drawn[*group] + watts > view.caps.groups[*group].cap))
     };

@@ -1,4 +1,4 @@
-//! Following the snapshots of a collector in another process.
+//! Following what another process publishes: the snapshots of a collector, the weights of a scheduler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +9,31 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wattle_contract::ClusterSnapshot;
+
+use crate::steer::Steering;
 
 const EVERY: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A snapshot of 5,000 nodes and 50,000 pods is about 10 MB.
 const MOST_BYTES: usize = 256 << 20;
 
-/// Why a snapshot did not come.
+/// Why nothing came.
 #[derive(Debug, thiserror::Error)]
 enum Missed {
-    #[error("the collector cannot be reached: {0}")]
+    #[error("it cannot be reached: {0}")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
-    #[error("the collector did not answer within 10 s")]
+    #[error("it did not answer within 10 s")]
     TooSlow,
-    #[error("the collector answered {0}")]
+    #[error("it answered {0}")]
     Refused(StatusCode),
     #[error("the answer was cut off: {0}")]
     CutOff(Box<dyn std::error::Error + Send + Sync>),
-    #[error("the answer is no snapshot: {0}")]
+    #[error("the answer cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
 }
 
@@ -51,39 +55,92 @@ pub async fn follow_snapshots_every(
     sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
     shutdown: CancellationToken,
 ) {
+    let source = Source { url: address(&collector, "/api/v1/snapshot"), every, what: "snapshot", gone: None };
+    let wrap = |snapshot: ClusterSnapshot| Some(Arc::new(snapshot));
+    follow(source, sender, wrap, shutdown).await;
+}
+
+/// Polls `GET /steering` of a scheduler and sends what is new, until `shutdown` or until nobody listens.
+///
+/// It asks each `every`; while the scheduler is gone attempts slow down to one each 30 times that, and after `gone_after`
+/// there are no weights any more: nobody is steered by what nobody measures.
+pub async fn follow_steering(
+    every: Duration,
+    gone_after: Duration,
+    scheduler: Uri,
+    sender: watch::Sender<Arc<Steering>>,
+    shutdown: CancellationToken,
+) {
+    let gone = Some((gone_after, Arc::default as fn() -> Arc<Steering>));
+    let source = Source { url: address(&scheduler, "/steering"), every, what: "weights", gone };
+    follow(source, sender, Arc::<Steering>::new, shutdown).await;
+}
+
+fn address(base: &Uri, path: &str) -> String {
+    format!("{}{path}", base.to_string().trim_end_matches('/'))
+}
+
+/// What is followed.
+struct Source<V> {
+    url: String,
+    every: Duration,
+    /// What comes from there, for the log.
+    what: &'static str,
+    /// What holds instead once the source has been gone for so long.
+    gone: Option<(Duration, fn() -> V)>,
+}
+
+async fn follow<T: DeserializeOwned, V>(
+    source: Source<V>,
+    sender: watch::Sender<V>,
+    wrap: impl Fn(T) -> V,
+    shutdown: CancellationToken,
+) {
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let url = format!("{}/api/v1/snapshot", collector.to_string().trim_end_matches('/'));
+    let (url, what) = (source.url.as_str(), source.what);
     let mut etag: Option<String> = None;
-    let mut failures = 0_u32;
+    let (mut failures, mut heard) = (0_u32, Instant::now());
     loop {
         let fetched = tokio::select! {
             () = shutdown.cancelled() => return,
-            fetched = tokio::time::timeout(ANSWER_WITHIN, fetch(&client, &url, etag.as_deref())) => fetched,
+            fetched = tokio::time::timeout(ANSWER_WITHIN, fetch(&client, url, etag.as_deref())) => fetched,
         };
         match fetched.unwrap_or(Err(Missed::TooSlow)) {
             Ok(new) => {
                 if failures > 0 {
-                    tracing::info!(target.url = url, "the collector answers again");
+                    tracing::info!(target.url = url, what, "the source answers again");
                 }
-                failures = 0;
-                if let Some((snapshot, tag)) = new {
+                (failures, heard) = (0, Instant::now());
+                if let Some((new, tag)) = new {
                     etag = tag;
-                    if sender.send(Some(Arc::new(snapshot))).is_err() {
+                    if sender.send(wrap(new)).is_err() {
                         return;
                     }
                 }
             }
             Err(missed) => {
                 if failures == 0 {
-                    tracing::warn!(target.url = url, error = %missed, "no new snapshot: the last good one stays");
+                    tracing::warn!(target.url = url, what, error = %missed, "nothing new came: the last that was good stays");
                 }
                 failures = failures.saturating_add(1);
+                if let Some((_, none)) =
+                    source.gone.filter(|(after, _)| heard.elapsed() > *after && etag.take().is_some())
+                {
+                    tracing::warn!(
+                        target.url = url,
+                        what,
+                        "the source has been gone for too long: what it said no longer holds"
+                    );
+                    if sender.send(none()).is_err() {
+                        return;
+                    }
+                }
             }
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = sender.closed() => return,
-            () = tokio::time::sleep(pause(every, failures)) => {}
+            () = tokio::time::sleep(pause(source.every, failures)) => {}
         }
     }
 }
@@ -92,9 +149,14 @@ fn pause(every: Duration, failures: u32) -> Duration {
     every.saturating_mul((1 << failures.min(5)).min(30))
 }
 
-type Fetched = Option<(ClusterSnapshot, Option<String>)>;
+/// What is new, with its tag.
+type Fetched<T> = Option<(T, Option<String>)>;
 
-async fn fetch(client: &Client<HttpConnector, Empty<Bytes>>, url: &str, etag: Option<&str>) -> Result<Fetched, Missed> {
+async fn fetch<T: DeserializeOwned>(
+    client: &Client<HttpConnector, Empty<Bytes>>,
+    url: &str,
+    etag: Option<&str>,
+) -> Result<Fetched<T>, Missed> {
     let mut request = Request::get(url).header(header::ACCEPT, "application/json");
     if let Some(etag) = etag {
         request = request.header(header::IF_NONE_MATCH, etag);

@@ -11,6 +11,7 @@
 //! no waiting. The decision itself ([`decide::decide`]) is a pure function of the view, the assumed pods, the policy and
 //! the pod. What is unknown is neutral and said so; the extender never blocks scheduling because of its own trouble.
 
+mod api_server;
 pub mod assume;
 pub mod carbon;
 pub mod cluster;
@@ -45,5 +46,5 @@ pub mod wire;
 
 pub use config::{CarbonSource, Clock, Config, TlsFiles};
 pub use error::Error;
-pub use follow::{follow_snapshots, follow_snapshots_every};
+pub use follow::{follow_snapshots, follow_snapshots_every, follow_steering};
 pub use scheduler::Scheduler;

@@ -66,6 +66,8 @@ pub(crate) struct Metrics {
     pub(crate) data_age_seconds: Gauge,
     /// `wattle_scheduler_assumed_pods`: bound pods that no measurement includes yet.
     pub(crate) assumed_pods: IntGauge,
+    /// `wattle_scheduler_provisional_pods`: pods that were scored and are not seen on a node yet.
+    pub(crate) provisional_pods: IntGauge,
     /// `wattle_scheduler_carbon_up`: 1 while carbon intensities can be read; 0 also when none are asked for.
     pub(crate) carbon_up: IntGauge,
     /// `wattle_scheduler_decisions_dropped_total`: decisions that nobody took to record.
@@ -74,7 +76,7 @@ pub(crate) struct Metrics {
     pub(crate) cluster_nodes: IntGauge,
     /// `wattle_scheduler_cluster_pods`: pods on nodes that Kubernetes lists.
     pub(crate) cluster_pods: IntGauge,
-    /// `wattle_scheduler_watch_up{resource}`: 1 while the watch on Kubernetes works; after a failure, from the first event.
+    /// `wattle_scheduler_watch_up{resource}`: 1 while the API server answers the watch on it.
     pub(crate) watch_up: IntGaugeVec,
     /// `wattle_scheduler_watch_errors_total{resource}`: failures of the watch on Kubernetes.
     pub(crate) watch_errors: IntCounterVec,
@@ -96,6 +98,10 @@ pub(crate) struct Metrics {
     regret: Histogram,
     /// `wattle_scheduler_outcomes_total{read_from}`: settled placements by where their power was read.
     outcomes: IntCounterVec,
+    /// `wattle_scheduler_steered_services`: services whose endpoints get weights.
+    pub(crate) steered_services: IntGauge,
+    /// `wattle_scheduler_steering_changes_total`: changes of those weights.
+    pub(crate) steering_changes: IntCounter,
     /// `wattle_scheduler_consolidation_nodes`: nodes that are worth emptying.
     consolidation_nodes: IntGauge,
     /// `wattle_scheduler_consolidation_watts`: power that emptying all of them would save.
@@ -130,6 +136,7 @@ impl Metrics {
             )?,
             data_age_seconds: with.gauge("data_age_seconds", "Age of the newest measurement, -1 before the first")?,
             assumed_pods: with.int_gauge("assumed_pods", "Bound pods that no measurement includes yet")?,
+            provisional_pods: with.int_gauge("provisional_pods", "Scored pods that are not seen on a node yet")?,
             carbon_up: with.int_gauge("carbon_up", "1 while carbon intensities can be read")?,
             decisions_dropped: with.counter("decisions_dropped_total", "Decisions that nobody took to record")?,
             cluster_nodes: with.int_gauge("cluster_nodes", "Nodes that Kubernetes lists")?,
@@ -145,6 +152,8 @@ impl Metrics {
             outcome_error: with.histogram("outcome_error_watts", "Realised less predicted power, unsigned", WATTS)?,
             regret: with.histogram("regret_watts", "Realised power above the least predicted anywhere", WATTS)?,
             outcomes: with.counters("outcomes_total", "Settled placements by source of power", &["read_from"])?,
+            steered_services: with.int_gauge("steered_services", "Services whose endpoints get weights")?,
+            steering_changes: with.counter("steering_changes_total", "Changes of those weights")?,
             consolidation_nodes: with.int_gauge("consolidation_nodes", "Nodes that are worth emptying")?,
             consolidation_watts: with.gauge("consolidation_watts", "Power that emptying all of them would save")?,
             consolidation_node_watts: with.gauges("consolidation_node_watts", "The same by node", &["node"])?,

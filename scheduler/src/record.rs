@@ -84,7 +84,8 @@ impl Made {
         }
     }
 
-    fn node(&self, at: usize) -> Option<NodeName> {
+    /// Gives the candidate at a place.
+    pub(crate) fn node(&self, at: usize) -> Option<NodeName> {
         let number = *self.numbers.get(at)? as usize;
         match number.checked_sub(self.names.len()) {
             Some(unknown) => self.unknown.get(unknown).cloned(),

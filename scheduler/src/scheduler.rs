@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use wattle_contract::{ClusterSnapshot, Decision, NodeName, PodKey};
 use wattle_model::Predictor;
 
+use crate::api_server::{Health, client, watching_client};
 use crate::assume::Assumed;
 use crate::carbon::keep_carbon;
 use crate::cluster::Cluster;
@@ -48,7 +49,8 @@ impl Scheduler {
     /// Decisions are sent to `decisions` where there is room, else dropped and counted.
     ///
     /// # Errors
-    /// A setting is out of its range, a TLS file cannot be used, or the registry already has a scheduler's metrics.
+    /// A setting is out of its range, a file for TLS or for Kubernetes cannot be used, or the registry already has a
+    /// scheduler's metrics.
     #[expect(clippy::too_many_arguments, reason = "each is a seam to another role and named by its type")]
     pub fn start(
         config: Config,
@@ -56,7 +58,7 @@ impl Scheduler {
         snapshots: watch::Receiver<Option<Arc<ClusterSnapshot>>>,
         model: watch::Receiver<Option<Arc<Predictor>>>,
         decisions: mpsc::Sender<Decision>,
-        kube: Option<kube::Client>,
+        kube: Option<&kube::Config>,
         registry: &Registry,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
@@ -64,8 +66,15 @@ impl Scheduler {
         if config.bind && kube.is_none() {
             return Err(Error::BindWithoutKubernetes);
         }
+        let writes = kube.map(client).transpose()?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let metrics = Metrics::register(registry)?;
+        let watched = |resource| -> Result<_, Error> {
+            let health = Health::new(&metrics, resource);
+            let Some(kube) = kube else { return Ok(None) };
+            Ok(Some((watching_client(kube, &health)?, health)))
+        };
+        let watches = watched("nodes")?.zip(watched("pods")?);
         let (events, placed) = mpsc::channel(events::WAITING);
         let (record, waiting) = Record::new(config.seed, config.kept_candidates);
         let (most, dropped) = (config.recorded_candidates, metrics.decisions_dropped.clone());
@@ -81,7 +90,7 @@ impl Scheduler {
             events,
             steering: watch::Sender::new(Arc::default()),
             metrics,
-            kube: kube.clone(),
+            kube: writes.clone(),
         });
         let (tasks, connections) = (TaskTracker::new(), TaskTracker::new());
         tasks.spawn(hand_on(waiting, decisions, most, dropped, shutdown.clone()));
@@ -91,12 +100,12 @@ impl Scheduler {
             tasks.spawn(keep_carbon(Arc::clone(&shared), source, shutdown.clone()));
         }
         tasks.spawn(keep_advising(Arc::clone(&shared), shutdown.clone()));
-        if let Some((client, per_minute)) = kube.clone().zip(shared.config.events_per_minute) {
+        if let Some((client, per_minute)) = writes.zip(shared.config.events_per_minute) {
             tasks.spawn(write_events(Arc::clone(&shared), client, per_minute, placed, shutdown.clone()));
         }
-        if let Some(client) = kube {
-            tasks.spawn(keep_nodes(Arc::clone(&shared), client.clone(), shutdown.clone()));
-            tasks.spawn(keep_pods(Arc::clone(&shared), client, shutdown.clone()));
+        if let Some((nodes, pods)) = watches {
+            tasks.spawn(keep_nodes(Arc::clone(&shared), nodes.0, nodes.1, shutdown.clone()));
+            tasks.spawn(keep_pods(Arc::clone(&shared), pods.0, pods.1, shutdown.clone()));
         }
         Ok(Self { shared, tasks, connections, shutdown })
     }

@@ -12,7 +12,10 @@
 //! counts as the middle of the bound, and a change of less than a tenth is none: requests move load, load moves
 //! predictions, and a loop without damping swings.
 
+mod apply;
+
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 use wattle_contract::{Millicores, NodeName, ServiceName, Window};
@@ -20,8 +23,12 @@ use wattle_contract::{Millicores, NodeName, ServiceName, Window};
 use crate::score::Weights;
 use crate::view::View;
 
+pub use apply::steered;
+
 /// Weight of the best node.
 const TOP: f64 = 100.0;
+/// The same, of an endpoint that nothing is known of.
+const UNKNOWN: u32 = 100;
 /// How steeply a weight falls with cost: at twice the joules and milliseconds it is a quarter.
 const STEEPNESS: f64 = 2.0;
 /// Greatest change of a weight in one step, as a share of it.
@@ -36,6 +43,25 @@ pub struct Steering {
     pub version: u64,
     /// Service -> node -> weight of its endpoints there. Range: 1..=100.
     pub services: BTreeMap<ServiceName, BTreeMap<NodeName, u32>>,
+}
+
+impl Steering {
+    /// Gives a number that is the same for the same weights, in any process.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (service, nodes) in &self.services {
+            (service.as_str(), nodes.len()).hash(&mut hasher);
+            nodes.iter().for_each(|(node, weight)| (node.as_str(), weight).hash(&mut hasher));
+        }
+        hasher.finish()
+    }
+
+    /// Gives what holds when the measurements are too old to say anything: no weights.
+    #[must_use]
+    pub fn withdrawn(&self) -> Self {
+        Self { version: self.version + 1, services: BTreeMap::new() }
+    }
 }
 
 /// Makes the weights of a view, moving on from `last`.

@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 use wattle_contract::{NodeName, PodKey};
 
+use crate::api_server::{Health, WATCH_SECONDS};
 use crate::assume::{AssumedPod, is_included};
 use crate::cluster::{BoundPod, pod_key};
 use crate::decide::pod_cpu;
@@ -23,8 +24,9 @@ use crate::pod;
 const ON_A_NODE: &str = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed";
 
 /// Keeps the nodes up to date until `shutdown`.
-pub(crate) async fn keep_nodes(shared: Arc<Shared>, client: Client, shutdown: CancellationToken) {
-    let events = watch(Api::<Node>::all(client), watcher::Config::default()).default_backoff();
+pub(crate) async fn keep_nodes(shared: Arc<Shared>, client: Client, health: Health, shutdown: CancellationToken) {
+    let how = watcher::Config::default().timeout(WATCH_SECONDS);
+    let events = watch(Api::<Node>::all(client), how).default_backoff();
     tokio::pin!(events);
     loop {
         let event = tokio::select! {
@@ -33,15 +35,16 @@ pub(crate) async fn keep_nodes(shared: Arc<Shared>, client: Client, shutdown: Ca
         };
         match event {
             Some(Ok(event)) => shared.on_node(event),
-            Some(Err(error)) => shared.watch_failed("nodes", &error),
+            Some(Err(error)) => health.failed(&error),
             None => return,
         }
     }
 }
 
 /// Keeps the pods up to date until `shutdown`.
-pub(crate) async fn keep_pods(shared: Arc<Shared>, client: Client, shutdown: CancellationToken) {
-    let events = watch(Api::<Pod>::all(client), watcher::Config::default().fields(ON_A_NODE)).default_backoff();
+pub(crate) async fn keep_pods(shared: Arc<Shared>, client: Client, health: Health, shutdown: CancellationToken) {
+    let how = watcher::Config::default().timeout(WATCH_SECONDS).fields(ON_A_NODE);
+    let events = watch(Api::<Pod>::all(client), how).default_backoff();
     tokio::pin!(events);
     loop {
         let event = tokio::select! {
@@ -50,7 +53,7 @@ pub(crate) async fn keep_pods(shared: Arc<Shared>, client: Client, shutdown: Can
         };
         match event {
             Some(Ok(event)) => shared.on_pod(event),
-            Some(Err(error)) => shared.watch_failed("pods", &error),
+            Some(Err(error)) => health.failed(&error),
             None => return,
         }
     }
@@ -58,7 +61,6 @@ pub(crate) async fn keep_pods(shared: Arc<Shared>, client: Client, shutdown: Can
 
 impl Shared {
     fn on_node(&self, event: Event<Node>) {
-        self.watch_works("nodes");
         let mut cluster = self.cluster.write();
         match event {
             Event::Apply(node) | Event::InitApply(node) => cluster.apply_node(&node),
@@ -73,7 +75,6 @@ impl Shared {
     }
 
     fn on_pod(&self, event: Event<Pod>) {
-        self.watch_works("pods");
         match event {
             Event::Apply(pod) | Event::InitApply(pod) => {
                 let bound = self.cluster.write().apply_pod(&pod);
@@ -127,20 +128,5 @@ impl Shared {
             running_since: bound.running_since.map(|since| since.min(now)),
         };
         self.assumed.write().add(bound.pod.clone(), assumed);
-    }
-
-    fn watch_works(&self, resource: &'static str) {
-        self.metrics.watch_up.with_label_values(&[resource]).set(1);
-    }
-
-    fn watch_failed(&self, resource: &'static str, error: &watcher::Error) {
-        self.metrics.watch_errors.with_label_values(&[resource]).inc();
-        let up = self.metrics.watch_up.with_label_values(&[resource]);
-        if up.get() == 1 {
-            tracing::warn!(resource, %error, "the watch on Kubernetes failed: what was known stays until it works again");
-        } else {
-            tracing::debug!(resource, %error, "the watch on Kubernetes still fails");
-        }
-        up.set(0);
     }
 }

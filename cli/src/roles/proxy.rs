@@ -1,12 +1,17 @@
 //! `wattle proxy`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus::Registry;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wattle_contract::{NodeName, ProxyMode, WorkloadIdentity};
 use wattle_proxy::{Config, InboundListener, Listeners, Proxy, Workload};
+use wattle_scheduler::follow_steering;
+use wattle_scheduler::steer::Steering;
 
 use super::{join_within, until_stopped};
 use crate::listen::Ports;
@@ -14,6 +19,11 @@ use crate::mesh::Mesh;
 use crate::own::{self, Readiness};
 use crate::settings::Settings;
 use crate::{banner, progress};
+
+/// Time between two questions for the weights of endpoints: they change once a window.
+const STEERING_EVERY: Duration = Duration::from_secs(2);
+/// How long the last weights hold while nobody answers.
+const STEERING_GONE: Duration = Duration::from_secs(120);
 
 /// Runs until stopped.
 ///
@@ -27,7 +37,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let registry = Registry::new();
     let ready = Readiness::default();
     let shutdown = until_stopped(None);
-    let mesh = Mesh::watch(settings.proxy.mesh.clone(), shutdown.clone()).await?;
+    let steering = follow_weights(&settings, &shutdown)?;
+    let mesh = Mesh::watch(settings.proxy.mesh.clone(), steering, shutdown.clone()).await?;
     let workload = own_workload(&settings, &mesh, &mut ports).await?;
     let proxy = start(&settings, listeners, &registry, shutdown.clone()).await?;
     let handle = proxy.add(workload);
@@ -39,6 +50,20 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     drop(handle);
     join_within(settings.general.shutdown, "proxy", proxy.join()).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Follows the weights of a scheduler in another process, where one is named.
+fn follow_weights(
+    settings: &Settings,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<watch::Receiver<Arc<Steering>>>> {
+    let Some(scheduler) = &settings.proxy.steering else { return Ok(None) };
+    let address = scheduler
+        .parse()
+        .with_context(|| format!("proxy.steering '{scheduler}' is not an address such as http://127.0.0.1:8888"))?;
+    let (sender, receiver) = watch::channel(Arc::default());
+    tokio::spawn(follow_steering(STEERING_EVERY, STEERING_GONE, address, sender, shutdown.clone()));
+    Ok(Some(receiver))
 }
 
 /// Binds the listeners that all workloads of a proxy share.

@@ -74,14 +74,12 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Scheduler> {
     let own = &settings.scheduler;
     let kube = match own.kubernetes {
-        true => {
-            Some(kube::Client::try_default().await.context("cannot reach Kubernetes (scheduler.kubernetes is true)")?)
-        }
+        true => Some(kube::Config::infer().await.context("cannot reach Kubernetes (scheduler.kubernetes is true)")?),
         false => None,
     };
     let config = Config { tls: tls(settings)?, seed: u64::try_from(learn::now().0).unwrap_or_default(), ..config(own) };
     let model = learned.predictor.subscribe();
-    Scheduler::start(config, listener, snapshots, model, decisions, kube, registry, shutdown)
+    Scheduler::start(config, listener, snapshots, model, decisions, kube.as_ref(), registry, shutdown)
         .context("cannot start the scheduler extender")
 }
 

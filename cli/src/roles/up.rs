@@ -126,7 +126,8 @@ async fn start(
         }
         None if settings.proxy.mesh.is_empty() => None,
         None => {
-            let mesh = Mesh::watch(settings.proxy.mesh.clone(), shutdown.clone()).await?;
+            let steering = settings.scheduler.steer.then(|| scheduler.steering());
+            let mesh = Mesh::watch(settings.proxy.mesh.clone(), steering, shutdown.clone()).await?;
             workload = Some(proxy.add(proxy::own_workload(settings, &mesh, ports).await?));
             None
         }

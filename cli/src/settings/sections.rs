@@ -98,6 +98,8 @@ section! {
         health: SocketAddr = "127.0.0.1:15021";
         /// Files and folders of mesh resources (YAML), read again when they change.
         mesh: Vec<PathBuf> = "";
+        /// Scheduler whose weights (`scheduler.steer`) shift requests among endpoints, such as `http://127.0.0.1:8888`; empty is none.
+        steering: Option<String> = "";
         /// Where spans go, by OTLP over gRPC; empty sends none.
         otlp: Option<String> = "http://127.0.0.1:4317";
         /// Share of the requests that are traced where no Telemetry resource says.

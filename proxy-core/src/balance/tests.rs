@@ -48,6 +48,28 @@ fn round_robin_gives_each_its_turn() {
 }
 
 #[test]
+fn round_robin_by_weight_is_exact_and_mixes() {
+    for weights in [[100, 25, 50], [1, 100, 1], [2, 3, 7]] {
+        let (candidates, dice) = (candidates(&weights), Dice::new(5));
+        let picker = Picker::new(&Balancer::RoundRobin, &[], &dice);
+
+        let total = weights.iter().sum::<u32>() as usize;
+        let picks: Vec<usize> =
+            (0..2 * total).map(|_| picker.pick(&candidates, None, &dice).expect("there are candidates")).collect();
+
+        for (index, weight) in weights.iter().enumerate() {
+            let mine = picks.iter().filter(|picked| **picked == index).count();
+            assert_eq!(mine, 2 * *weight as usize, "{weights:?}");
+            // In any stretch it gets about its share.
+            for stretch in picks.windows(total / 2) {
+                let mine = stretch.iter().filter(|picked| **picked == index).count() as f64;
+                assert!((mine - f64::from(*weight) / 2.0).abs() <= 3.0, "{weights:?}: {mine} of {}", stretch.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_picked_from_nothing() {
     assert_eq!(Picker::Random.pick(&[], None, &Dice::new(0)), None);
 }

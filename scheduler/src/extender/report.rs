@@ -27,7 +27,8 @@ pub(super) async fn steering(State(shared): State<Arc<Shared>>, headers: HeaderM
         return (StatusCode::NOT_FOUND, "steering is off (scheduler.steer)").into_response();
     }
     let steering = Arc::clone(&shared.steering.borrow());
-    let tag = format!("\"{}\"", steering.version);
+    // By content: a scheduler that was started anew counts from the beginning.
+    let tag = format!("\"{:016x}\"", steering.fingerprint());
     let mut response = match headers.get(header::IF_NONE_MATCH) {
         Some(known) if known.as_bytes() == tag.as_bytes() => StatusCode::NOT_MODIFIED.into_response(),
         _ => json(&*steering),

@@ -12,6 +12,7 @@ use wattle_contract::{PodRequest, Reason};
 use super::Shared;
 use super::body;
 use super::call::Call;
+use crate::assume::favourites;
 use crate::decide::{pod_cpu, weigh};
 use crate::filter::{OVER_CAP, refused};
 use crate::metrics::{REASONS, Verb};
@@ -72,6 +73,7 @@ pub(super) async fn prioritize(State(shared): State<Arc<Shared>>, body: Body) ->
         };
         let score = |at: usize| made.scored.get(at).map_or(0, |scored| scored.score);
         let answer = wire::prioritize_answer(&view.names, &args.candidates, score);
+        shared.expect(&made);
         shared.keep(made);
         call.answer(StatusCode::OK, answer)
     })
@@ -169,6 +171,13 @@ impl Shared {
             self.metrics.rejected("absurd_candidates");
         }
         is_sane
+    }
+
+    /// Counts a pod provisionally where it will most likely go, until it is seen on a node.
+    fn expect(&self, made: &Made) {
+        let nodes = favourites(&made.scored).into_iter().filter_map(|place| made.node(place)).collect();
+        let memory = made.pod.memory_request_bytes.unwrap_or_default();
+        self.assumed.write().expect(made.pod.pod.clone(), nodes, made.cpu, memory, made.at);
     }
 
     fn keep(&self, made: Made) {

@@ -1,7 +1,7 @@
 //! Following a collector in another process.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +12,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use wattle_scheduler::follow_snapshots_every;
+use wattle_scheduler::steer::Steering;
+use wattle_scheduler::{follow_snapshots_every, follow_steering};
 
 use crate::world::snapshot;
 
@@ -57,6 +58,39 @@ async fn what_is_new_is_sent_and_the_last_good_one_stays() {
     receiver.changed().await.expect("followed");
     assert_eq!(receiver.borrow_and_update().as_ref().map(|snapshot| snapshot.version), Some(8));
     assert!(collector.not_modified.load(Ordering::SeqCst) >= 1);
+
+    shutdown.cancel();
+    following.await.expect("ends");
+}
+
+#[tokio::test]
+async fn weights_are_followed_and_end_when_their_source_is_gone_for_too_long() {
+    let weights =
+        Steering { version: 3, services: [("search".into(), [("new".into(), 100), ("old".into(), 25)].into())].into() };
+    let (told, is_gone) = (weights.clone(), Arc::new(AtomicBool::new(false)));
+    let gone = Arc::clone(&is_gone);
+    let answer = move || {
+        let (body, gone) = (serde_json::to_vec(&told).expect("serializes"), gone.load(Ordering::SeqCst));
+        async move {
+            match gone {
+                true => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+                false => ([(header::ETAG, "\"a\"")], body).into_response(),
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let uri = format!("http://{}", listener.local_addr().expect("bound")).parse().expect("a URI");
+    let routes = Router::new().route("/steering", get(answer));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let (sender, mut receiver) = watch::channel(Arc::default());
+    let (shutdown, often) = (CancellationToken::new(), Duration::from_millis(1));
+    let following = tokio::spawn(follow_steering(often, Duration::from_millis(20), uri, sender, shutdown.clone()));
+
+    receiver.changed().await.expect("followed");
+    assert_eq!(**receiver.borrow_and_update(), weights);
+
+    is_gone.store(true, Ordering::SeqCst);
+    receiver.wait_for(|weights| weights.services.is_empty()).await.expect("told");
 
     shutdown.cancel();
     following.await.expect("ends");

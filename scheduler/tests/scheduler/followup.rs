@@ -1,16 +1,17 @@
 //! What follows a placement: an event with constant words, an outcome, weights for the data plane, advice.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use wattle_contract::{Decision, Edge, PodKey};
-use wattle_scheduler::Config;
+use wattle_contract::{Decision, Edge, PodKey, Timestamp};
 use wattle_scheduler::consolidate::{Advice, advise};
 use wattle_scheduler::outcome::{Outcome, ReadFrom};
 use wattle_scheduler::replay::predicted_by;
 use wattle_scheduler::steer::Steering;
+use wattle_scheduler::{Clock, Config};
 
 use crate::toy::{Node, view};
-use crate::world::{World, args, predictor, snapshot};
+use crate::world::{WINDOW, World, args, predictor, snapshot};
 
 const NODES: [&str; 3] = ["node-00000", "node-00001", "node-00002"];
 
@@ -65,10 +66,30 @@ async fn steering_is_off_unless_asked_for_and_keeps_every_node() {
     assert!(weights.values().all(|weight| (25..=100).contains(weight)), "{weights:?}");
     assert!(weights.values().max() > weights.values().min(), "{weights:?}");
     assert_eq!(**world.scheduler.steering().borrow(), steering, "the channel says the same");
-    let tag = format!("GET /steering HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"{}\"\r\n\r\n", steering.version);
+    let tag =
+        format!("GET /steering HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"{:016x}\"\r\n\r\n", steering.fingerprint());
     let mut connection = world.connect().await;
     connection.send(tag.as_bytes()).await;
     assert_eq!(connection.status().await, Some(304));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_steered_by_measurements_that_are_too_old() {
+    let late = Arc::new(AtomicI64::new(1001 * WINDOW + 1_000));
+    let clock = {
+        let late = Arc::clone(&late);
+        Clock::new(move || Timestamp(late.load(Ordering::SeqCst)))
+    };
+    let world = World::empty(Config { steer_ratio: Some(4.0), clock, ..Config::default() }, None).await;
+    world.model.send(Some(predictor())).expect("the scheduler listens");
+    send(&world, 1000).await;
+    world.until("wattle_scheduler_steered_services", |services| services == 1.0).await;
+
+    late.fetch_add(200_000, Ordering::SeqCst);
+
+    world.until("wattle_scheduler_steered_services", |services| services == 0.0).await;
+    assert!(world.scheduler.steering().borrow().services.is_empty());
     world.stop().await;
 }
 

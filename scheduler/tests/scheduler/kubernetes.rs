@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -29,8 +30,10 @@ struct Api {
     pod_lists: AtomicUsize,
     bindings: Mutex<Vec<Value>>,
     events: Mutex<Vec<Value>>,
-    /// Answers nothing but errors, as when it is overloaded.
-    is_down: std::sync::atomic::AtomicBool,
+    /// Answers nothing but 503, as when it is overloaded.
+    is_down: AtomicBool,
+    /// Takes what is asked and says nothing.
+    hangs: AtomicBool,
 }
 
 #[derive(serde::Deserialize)]
@@ -39,7 +42,7 @@ struct Asked {
 }
 
 impl Api {
-    async fn start(self: &Arc<Self>) -> kube::Client {
+    async fn start(self: &Arc<Self>) -> kube::Config {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let uri = format!("http://{}", listener.local_addr().expect("bound")).parse().expect("a URI");
         let routes = Router::new()
@@ -50,7 +53,7 @@ impl Api {
             .route("/apis/events.k8s.io/v1/namespaces/{namespace}/events", post(event))
             .with_state(Arc::clone(self));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        kube::Client::try_from(kube::Config::new(uri)).expect("a client")
+        kube::Config::new(uri)
     }
 
     /// Sends an event to the newest watch, once there is one.
@@ -90,8 +93,10 @@ async fn nodes(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Respo
 
 async fn pods(State(api): State<Arc<Api>>, Query(asked): Query<Asked>) -> Response {
     if api.is_down.load(Ordering::SeqCst) {
-        // Not 503: the client itself would try that again for minutes.
-        return status(500, "InternalError");
+        return status(503, "ServiceUnavailable");
+    }
+    if api.hangs.load(Ordering::SeqCst) {
+        return std::future::pending().await;
     }
     if asked.watch.is_none() {
         api.pod_lists.fetch_add(1, Ordering::SeqCst);
@@ -149,9 +154,12 @@ fn pod_on(name: &str, node: &str, cpu: &str) -> Value {
 
 /// A scheduler that watches, a second after its last window.
 async fn watching_world(api: &Arc<Api>, config: Config) -> World {
-    let client = api.start().await;
+    watching_world_by(api.start().await, config).await
+}
+
+async fn watching_world_by(kube: kube::Config, config: Config) -> World {
     let now = Timestamp(1001 * WINDOW + 1_000);
-    let world = World::empty(Config { clock: Clock::new(move || now), ..config }, Some(client)).await;
+    let world = World::empty(Config { clock: Clock::new(move || now), ..config }, Some(kube)).await;
     world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 1.0).await;
     world
 }
@@ -277,10 +285,29 @@ async fn while_the_api_server_is_gone_answers_go_on_from_what_was_known() {
     assert_eq!(world.metric("wattle_scheduler_cluster_pods"), 1.0);
     assert_eq!(world.metric(r#"wattle_scheduler_watch_up{resource="pods"}"#), 0.0);
 
-    // It comes back: the watch works again from the first event on.
+    // Every answer is seen: nothing is tried again behind one's back, for minutes.
+    world.until("wattle_scheduler_watch_errors_total", |errors| errors >= 2.0).await;
+
+    // It comes back: the watch works again though nothing happens.
     api.is_down.store(false, Ordering::SeqCst);
-    api.say("ADDED", pod_on("b", "node-00000", "500m")).await;
     world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 1.0).await;
-    assert_eq!(world.metric("wattle_scheduler_cluster_pods"), 2.0);
+    api.say("ADDED", pod_on("b", "node-00000", "500m")).await;
+    world.until("wattle_scheduler_cluster_pods", |pods| pods == 2.0).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_hangs_is_noticed_and_so_is_its_return() {
+    let api = Arc::new(Api::default());
+    let mut kube = api.start().await;
+    kube.read_timeout = Some(Duration::from_millis(300));
+    let world = watching_world_by(kube, Config::default()).await;
+
+    api.hangs.store(true, Ordering::SeqCst);
+    world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 0.0).await;
+    assert!(world.metric(r#"wattle_scheduler_watch_errors_total{resource="pods"}"#) >= 1.0);
+
+    api.hangs.store(false, Ordering::SeqCst);
+    world.until(r#"wattle_scheduler_watch_up{resource="pods"}"#, |up| up == 1.0).await;
     world.stop().await;
 }

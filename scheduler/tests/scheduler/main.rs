@@ -1,5 +1,6 @@
 //! The scheduler from outside: its laws, its wire, its followers.
 
+mod burst;
 mod caps;
 mod captured;
 mod doctor;

@@ -86,7 +86,7 @@ pub(crate) struct World {
 
 impl World {
     /// Starts one that knows nothing yet.
-    pub(crate) async fn empty(config: Config, kube: Option<kube::Client>) -> Self {
+    pub(crate) async fn empty(config: Config, kube: Option<kube::Config>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (snapshots, snapshots_receiver) = watch::channel(None);
@@ -99,7 +99,7 @@ impl World {
             snapshots_receiver,
             model_receiver,
             sender,
-            kube,
+            kube.as_ref(),
             &registry,
             shutdown.clone(),
         )
