@@ -143,6 +143,8 @@ pub struct QueryLimits {
     pub max_series: usize,
     /// From how long on a query is logged as slow.
     pub slow: Duration,
+    /// Whether that log has the query's text, not only its fingerprint: texts may name what is nobody's business.
+    pub slow_text: bool,
     /// Queries at the same time; more of them wait.
     pub max_concurrent: usize,
     /// How far back an instant selector looks for a sample.
@@ -160,6 +162,7 @@ impl Default for QueryLimits {
             max_samples: 50_000_000,
             max_series: 200_000,
             slow: Duration::from_secs(10),
+            slow_text: false,
             // Queries are bound by the processor: more at once only take it from what receives.
             max_concurrent: 4,
             lookback: Duration::from_secs(300),

@@ -101,6 +101,7 @@ fn query_limits(settings: &Settings) -> QueryLimits {
         max_samples: whole(collector.query_samples),
         max_series: whole(collector.query_series),
         slow: collector.query_slow,
+        slow_text: collector.query_slow_text,
         ..QueryLimits::default()
     }
 }

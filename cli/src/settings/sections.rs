@@ -72,6 +72,8 @@ section! {
         query_series: u64 = "200000", "1 to 100000000", |n| (1..=100_000_000).contains(n);
         /// From how long on a query is logged as slow.
         query_slow: Duration = "10s", "1ms to 1h", |d| (1..=3_600_000).contains(&d.as_millis());
+        /// Whether a slow query is logged with its text; without, its fingerprint tells which are the same.
+        query_slow_text: bool = "false";
         /// What is scraped: a list of `{name, interval, timeout, path, honor_labels, targets: [{address, labels}]}`.
         scrape: ScrapeJobs = "";
         /// What is known of the nodes' hardware: a list of `{node, class, cores, tdp_watts, idle_watts, …}`.

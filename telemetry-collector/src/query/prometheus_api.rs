@@ -127,11 +127,26 @@ async fn run(
     let elapsed = started.elapsed();
     api.intake.metrics.query_seconds.observe(elapsed.as_secs_f64());
     if elapsed >= api.limits.slow {
-        let error = answer.as_ref().err().map(ToString::to_string);
+        // The whole text of an error may hold parts of the query.
+        let error = answer.as_ref().err().map(QueryError::label);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        tracing::warn!(promql = query, steps = grid.count, elapsed_ms, error, "a query was slow");
+        let (fingerprint, text) = (fingerprint(query), api.limits.slow_text.then_some(query));
+        tracing::warn!(
+            query.fingerprint = fingerprint,
+            query.text = text,
+            steps = grid.count,
+            elapsed_ms,
+            error,
+            "a query was slow"
+        );
     }
     answer.map(|(data, told)| Answer { data, told })
+}
+
+/// Gives a number by which the same query is known again (FNV-1a, 64 bits, hexadecimal).
+fn fingerprint(query: &str) -> String {
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("{:016x}", query.bytes().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 /// Makes an answer in Prometheus's envelope.

@@ -123,8 +123,9 @@ fn of_value(name: &str) -> Option<fn(f64) -> f64> {
                 value
             }
         },
-        "deg" => f64::to_degrees,
-        "rad" => f64::to_radians,
+        // In Go's order, which differs from `to_degrees` in the last digit.
+        "deg" => |value| value * 180.0 / std::f64::consts::PI,
+        "rad" => |value| value * std::f64::consts::PI / 180.0,
         "sin" => f64::sin,
         "cos" => f64::cos,
         "tan" => f64::tan,
@@ -172,7 +173,7 @@ fn bounded(
             let inverse = 1.0 / to;
             (value * inverse + 0.5).floor() / inverse
         },
-        ("clamp", 2) => |value, low, high| if low > high { ABSENT } else { least(most(value, low), high) },
+        ("clamp", 2) => |value, low, high| if low > high { ABSENT } else { most(low, least(high, value)) },
         ("clamp_min", 1) => |value, low, _| most(value, low),
         ("clamp_max", 1) => |value, high, _| least(value, high),
         _ => return Err(wrong(name)),
@@ -192,14 +193,15 @@ fn bounded(
     })
 }
 
-/// Gives the larger; NaN when either is, as Go's `math.Max`.
+/// Gives the larger as Go's `math.Max`: infinity beats NaN, NaN beats all else.
 fn most(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    let is_unknown = (a.is_nan() || b.is_nan()) && a != f64::INFINITY && b != f64::INFINITY;
+    if is_unknown { f64::NAN } else { a.max(b) }
 }
 
-/// Gives the smaller; NaN when either is.
+/// Gives the smaller as Go's `math.Min`.
 fn least(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -most(-a, -b)
 }
 
 /// Streams the time of each sample: the scrape's for a selector as it stands, the step's for anything computed.

@@ -70,7 +70,8 @@ fn each_histogram(
 fn group(context: &Context, buckets: Vec<Series>) -> Vec<Histogram> {
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut groups: Vec<Histogram> = Vec::new();
-    for series in buckets {
+    // A series without a value says nothing, not even that its bound is missing.
+    for series in buckets.into_iter().filter(|series| !series.is_empty()) {
         let le = series.labels.get("le").unwrap_or("");
         let Some(bound) = bound(le) else {
             context.notes.bad_bucket(series.labels.metric_name(), le);

@@ -7,7 +7,7 @@ use super::QueryError;
 use super::eval::{Context, Sink};
 use super::selector::{Ranged, points_of};
 use super::series::{refuse_same, unique, without_name};
-use super::value::{ABSENT, Grid, Series};
+use super::value::{ABSENT, Grid, Series, is_absent};
 use super::window::{self, Function, Window};
 use crate::store::read::Points;
 
@@ -40,15 +40,16 @@ pub(super) fn each(context: &Context, call: &Call, grid: Grid, sink: &mut Sink<'
             if series.is_empty() {
                 return Ok(());
             }
+            if name == "quantile_over_time" {
+                let there = series.values.iter().zip(&parameters).filter(|(value, _)| !is_absent(**value));
+                there.for_each(|(_, &q)| context.notes.quantile(q));
+            }
             if is_counter {
                 context.notes.counter(series.labels.metric_name());
             }
             sink(series)
         })
     };
-    if name == "quantile_over_time" {
-        parameters.iter().for_each(|&q| context.notes.quantile(q));
-    }
     if matches!(name, "last_over_time") { produce(sink) } else { distinct(context, range, sink, &mut produce) }
 }
 
@@ -107,8 +108,8 @@ fn walk(
             first_reset += 1;
         }
         let falls = resets[first_reset..].iter().take_while(|&&at| at < to);
-        let lost = falls.map(|&at| values[at - 1]).fold(0.0, |sum, value| sum + value);
-        function(&Window { times: &times[from..to], values: &values[from..to], lost, start, end, time, parameter })
+        let grown = falls.fold(values[to - 1] - values[from], |sum, &at| sum + values[at - 1]);
+        function(&Window { times: &times[from..to], values: &values[from..to], grown, start, end, time, parameter })
     };
     if ranged.reach.is_fixed() && parameters.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits()) {
         // Only predict_linear looks at the step itself, and it has a line of its own to draw at each.

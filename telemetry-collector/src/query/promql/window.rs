@@ -7,8 +7,9 @@ use super::value::ABSENT;
 pub(super) struct Window<'a> {
     pub(super) times: &'a [i64],
     pub(super) values: &'a [f64],
-    /// What a counter had reached before each time that it started again, summed up.
-    pub(super) lost: f64,
+    /// The last value less the first; of a counter, and what it had reached each time before it started again, added in
+    /// that order as Prometheus does.
+    pub(super) grown: f64,
     /// Bounds of the range, the first excluded.
     pub(super) start: i64,
     pub(super) end: i64,
@@ -73,11 +74,8 @@ fn pairs(values: &[f64], counts: impl Fn(f64, f64) -> bool) -> f64 {
 
 /// Gives the change over a range, extended to its bounds where the samples come near them (`extrapolatedRate`).
 fn extrapolated(window: &Window<'_>, is_counter: bool, is_rate: bool) -> f64 {
-    let (&[first, .., last], &[first_at, .., last_at]) = (window.values, window.times) else { return ABSENT };
-    let mut change = last - first;
-    if is_counter {
-        change += window.lost;
-    }
+    let (&[first, .., _], &[first_at, .., last_at]) = (window.values, window.times) else { return ABSENT };
+    let change = window.grown;
     let seconds = |from: i64, to: i64| (to - from) as f64 / 1000.0;
     let (mut to_start, mut to_end) = (seconds(window.start, first_at), seconds(last_at, window.end));
     let sampled = seconds(first_at, last_at);
