@@ -5,6 +5,7 @@ mod jaeger;
 pub(crate) mod prometheus_api;
 pub(crate) mod promql;
 mod shape;
+mod spans;
 mod tempo;
 
 use std::sync::Arc;

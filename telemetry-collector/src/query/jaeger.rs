@@ -9,22 +9,21 @@ mod proto;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use super::spans::{self, Failure, Params, failed, trace_id};
 use crate::Error;
 use crate::graph::edge;
 use crate::graph::report;
 use crate::receive::intake::{Intake, now};
 use crate::store::traces::TraceQuery;
 use model::Trace;
-use params::Params;
 
 pub(super) use duration::parse as parse_duration;
 pub(crate) use grpc::serve as serve_grpc;
-pub(super) use params::trace_id;
 
 /// Gives the routes.
 pub(super) fn routes(intake: Intake) -> Router {
@@ -36,14 +35,6 @@ pub(super) fn routes(intake: Intake) -> Router {
         .route("/api/traces/{id}", get(trace))
         .route("/api/dependencies", get(dependencies))
         .with_state(intake)
-}
-
-/// What went wrong: the status and the message.
-type Failure = (StatusCode, String);
-
-fn failed(error: &Error) -> Failure {
-    tracing::error!(%error, "traces were not read");
-    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 /// Puts an answer into Jaeger's envelope.
@@ -89,7 +80,7 @@ async fn traces(State(intake): State<Intake>, Query(pairs): Query<Vec<(String, S
         if !ids.is_empty() {
             return found(&intake, &ids).await;
         }
-        search(&intake, &params.query(now())?).await
+        search(&intake, &params::query(&params, now())?).await
     };
     envelope(answer.await.map(|traces| traces.iter().map(json::trace).collect()))
 }
@@ -101,24 +92,15 @@ async fn search(intake: &Intake, query: &TraceQuery) -> Result<Vec<Trace>, Failu
 }
 
 async fn found(intake: &Intake, ids: &[[u8; 16]]) -> Result<Vec<Trace>, Failure> {
-    let traces = intake.traces.traces(ids).await.map_err(|error| failed(&error))?;
-    Ok(traces.into_iter().map(|(id, spans)| Trace::of(id, &spans)).collect())
+    Ok(spans::load(intake, ids).await?.into_iter().map(|(id, spans)| Trace::of(id, &spans)).collect())
 }
 
 async fn trace(State(intake): State<Intake>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    // Tempo has the same path; its clients ask for protobuf.
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    if accept.contains("application/protobuf") {
+    if spans::wants_protobuf(&headers) {
         return super::tempo::plain_trace(&intake, &id).await;
     }
-    let answer = async {
-        let traces = found(&intake, &[trace_id(&id)?]).await?;
-        if traces.is_empty() {
-            return Err((StatusCode::NOT_FOUND, "trace not found".to_owned()));
-        }
-        Ok(traces.iter().map(json::trace).collect())
-    };
-    envelope(answer.await)
+    let found = spans::one(&intake, &id).await;
+    envelope(found.map(|(id, spans)| vec![json::trace(&Trace::of(id, &spans))]))
 }
 
 async fn dependencies(State(intake): State<Intake>, Query(pairs): Query<Vec<(String, String)>>) -> Response {

@@ -8,11 +8,11 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
+use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::jaeger::trace_id;
+use super::spans::{self, Failure, Params, failed, wants_protobuf};
 use crate::receive::intake::{Intake, now};
 use crate::store::traces::KINDS;
 use traceql::TraceQl;
@@ -51,12 +51,11 @@ struct TraceById {
 }
 
 async fn trace(State(intake): State<Intake>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let spans = match whole(&intake, &id).await {
-        Ok(spans) => spans,
+    let trace = match spans::one(&intake, &id).await {
+        Ok((_, resource_spans)) => TracesData { resource_spans },
         Err(failure) => return failure.into_response(),
     };
-    let trace = TracesData { resource_spans: spans };
-    if is_protobuf(&headers) {
+    if wants_protobuf(&headers) {
         let body = TraceById { trace: Some(trace) }.encode_to_vec();
         return ([(header::CONTENT_TYPE, "application/protobuf")], body).into_response();
     }
@@ -65,53 +64,29 @@ async fn trace(State(intake): State<Intake>, Path(id): Path<String>, headers: He
 
 /// Answers `/api/traces/{id}` to those who want protobuf.
 pub(super) async fn plain_trace(intake: &Intake, id: &str) -> Response {
-    match whole(intake, id).await {
-        Ok(spans) => {
-            let body = TracesData { resource_spans: spans }.encode_to_vec();
+    match spans::one(intake, id).await {
+        Ok((_, resource_spans)) => {
+            let body = TracesData { resource_spans }.encode_to_vec();
             ([(header::CONTENT_TYPE, "application/protobuf")], body).into_response()
         }
         Err(failure) => failure.into_response(),
     }
 }
 
-fn is_protobuf(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-    accept.contains("application/protobuf")
-}
-
-type Failure = (StatusCode, String);
-
-fn failed(error: &crate::Error) -> Failure {
-    tracing::error!(%error, "traces were not read");
-    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-}
-
-async fn whole(intake: &Intake, id: &str) -> Result<Vec<ResourceSpans>, Failure> {
-    let traces = intake.traces.traces(&[trace_id(id)?]).await.map_err(|error| failed(&error))?;
-    let found = traces.into_iter().next().map(|(_, spans)| spans);
-    found.ok_or_else(|| (StatusCode::NOT_FOUND, "trace not found".to_owned()))
-}
-
 async fn search(State(intake): State<Intake>, Query(pairs): Query<Vec<(String, String)>>) -> Response {
-    match look(&intake, &pairs).await {
+    match look(&intake, &Params(pairs)).await {
         Ok(found) => axum::Json(found).into_response(),
         Err(failure) => failure.into_response(),
     }
 }
 
-async fn look(intake: &Intake, pairs: &[(String, String)]) -> Result<Value, Failure> {
+async fn look(intake: &Intake, params: &Params) -> Result<Value, Failure> {
     let bad = |message: String| (StatusCode::BAD_REQUEST, message);
-    let get =
-        |name: &str| pairs.iter().find(|(other, value)| other == name && !value.is_empty()).map(|(_, v)| v.as_str());
-    let number = |name: &str| -> Result<Option<u64>, Failure> {
-        let parse = |text: &str| text.parse().map_err(|_| bad(format!("{name}={text} is no whole number")));
-        get(name).map(parse).transpose()
-    };
-    let query = TraceQl::parse(get("q").unwrap_or("{}")).map_err(bad)?;
-    let limit = number("limit")?.map_or(LIMIT, |limit| usize::try_from(limit).unwrap_or(MOST)).min(MOST);
-    let spans = number("spss")?.map_or(SPANS, |spans| usize::try_from(spans).unwrap_or(SPANS));
-    let until = number("end")?.unwrap_or(u64::try_from(now().0 / 1_000).unwrap_or(0) + 1);
-    let since = number("start")?.unwrap_or(until.saturating_sub(BACK_S));
+    let query = TraceQl::parse(params.get("q").unwrap_or("{}")).map_err(bad)?;
+    let limit = params.number("limit")?.unwrap_or(LIMIT).min(MOST);
+    let spans = params.number("spss")?.unwrap_or(SPANS);
+    let until = params.number("end")?.unwrap_or(u64::try_from(now().0 / 1_000).unwrap_or(0) + 1);
+    let since = params.number("start")?.unwrap_or(until.saturating_sub(BACK_S));
     let nanos = |seconds: u64| seconds.saturating_mul(1_000_000_000);
     let mut wanted = query.candidates();
     (wanted.since, wanted.until) = (nanos(since), nanos(until));
@@ -120,7 +95,7 @@ async fn look(intake: &Intake, pairs: &[(String, String)]) -> Result<Value, Fail
     let mut found = Vec::new();
     // A page at a time: most searches end with the first.
     for page in ids.chunks(limit.max(1)) {
-        for (id, trace) in intake.traces.traces(page).await.map_err(|error| failed(&error))? {
+        for (id, trace) in spans::load(intake, page).await? {
             if found.len() < limit {
                 found.extend(answer::trace(&id, &trace, &query, spans));
             }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::model::{Span, Tag, Tags, Trace};
+use crate::query::spans::hex;
 
 /// Writes a trace.
 pub(super) fn trace(trace: &Trace) -> Value {
@@ -60,8 +61,4 @@ fn process_id(at: usize) -> String {
 pub(super) fn trace_id(id: &[u8; 16]) -> String {
     let (high, low) = id.split_at(8);
     if high == [0; 8] { hex(low) } else { hex(id) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

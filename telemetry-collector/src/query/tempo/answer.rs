@@ -4,6 +4,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use serde_json::{Value, json};
 
 use super::traceql::{TraceQl, field};
+use crate::query::spans::hex;
 use crate::store::traces::service_of;
 
 /// Tells of a trace; `None` when it does not match.
@@ -51,8 +52,4 @@ fn span((resource, span): &(&ResourceSpans, &Span), query: &TraceQl) -> Value {
         "durationNanos": span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano).to_string(),
         "attributes": attributes,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
