@@ -24,6 +24,7 @@ use crate::receive::intake::{Intake, now};
 use crate::receive::scrape::Scraper;
 use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
+use crate::store::exemplars::Exemplars;
 use crate::store::samples::{Due, Limits, Samples};
 use crate::store::traces::{self, Keeping};
 use crate::{Error, query, rules};
@@ -116,7 +117,9 @@ impl Collector {
         let keeping =
             Keeping { retention: config.retention, attributes: config.search_attributes.clone(), ..Keeping::default() };
         let writer = traces::Writer::open(store.clone(), keeping, Arc::default()).await?;
-        let intake = Intake::new(store, samples, writer.traces(), metrics);
+        let most = usize::try_from(config.exemplar_limit).unwrap_or(usize::MAX);
+        let exemplars = Arc::new(Exemplars::open(store.clone(), most).await?);
+        let intake = Intake::new(store, samples, writer.traces(), exemplars, metrics);
         scrape::declare(&intake);
 
         let (sender, snapshots) = watch::channel(None);
@@ -221,7 +224,7 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return,
             _ = cut.tick() => cut_all(&intake).await,
-            _ = let_go.tick() => let_go_of_idle(&intake).await,
+            _ = let_go.tick() => let_go_of_idle(&intake, retention).await,
             _ = drop_old.tick() => drop_before(&intake, retention).await,
         };
         if let Err(error) = outcome {
@@ -265,11 +268,14 @@ async fn cut_all(intake: &Intake) -> Result<(), Error> {
     }
 }
 
-/// Lets go of series that get no samples any more.
-async fn let_go_of_idle(intake: &Intake) -> Result<(), Error> {
+/// Lets go of series that get no samples any more, and of rows of exemplars that are mostly gone.
+async fn let_go_of_idle(intake: &Intake, retention: Duration) -> Result<(), Error> {
     let gone = intake.samples.let_go(now()).await?;
     if gone > 0 {
         intake.metrics.series.set(i64::try_from(intake.samples.series_count()).unwrap_or(i64::MAX));
+    }
+    if intake.exemplars.is_due().await {
+        intake.exemplars.tidy(now().minus(retention).0).await?;
     }
     intake.samples.join_blocks().await
 }
@@ -278,6 +284,7 @@ async fn drop_before(intake: &Intake, retention: Duration) -> Result<(), Error> 
     let before = now().minus(retention);
     intake.store.drop_before(before).await?;
     intake.traces.drop_before(before).await?;
+    intake.exemplars.tidy(before.0).await?;
     intake.samples.forget(before).await
 }
 

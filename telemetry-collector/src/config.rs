@@ -28,6 +28,8 @@ pub struct Config {
     pub series_limit: u64,
     /// Series that one metric may have active at the same time. Zero for any number.
     pub metric_series_limit: u64,
+    /// Exemplars that are kept in all; the oldest go first. Zero for none.
+    pub exemplar_limit: u64,
     /// What one query may cost.
     pub query: QueryLimits,
     /// Attributes of spans and resources that searches are quick for; others are searched by looking at every span.
@@ -47,6 +49,7 @@ impl Default for Config {
             retention: Duration::from_secs(15 * 24 * 3600),
             series_limit: 0,
             metric_series_limit: 0,
+            exemplar_limit: 100_000,
             query: QueryLimits::default(),
             search_attributes: SEARCH_ATTRIBUTES.split_whitespace().map(str::to_owned).collect(),
             rules: RuleConfig::default(),

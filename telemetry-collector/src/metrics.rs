@@ -2,8 +2,9 @@
 //!
 //! | metric | what |
 //! |---|---|
-//! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`) |
+//! | `wattle_collector_samples_total{way}` | samples acknowledged, by way in (`scrape`, `remote_write`, `otlp`, `spans`, `rules`) |
 //! | `wattle_collector_samples_rejected_total{reason}` | samples not taken; `not_stored`: scraped while the store failed |
+//! | `wattle_collector_exemplars_total{way}`, `wattle_collector_exemplars_rejected_total{reason}` | exemplars acknowledged (repetitions included) and not taken |
 //! | `wattle_collector_requests_refused_total{way}` | requests that could not be read |
 //! | `wattle_collector_series` | series in memory |
 //! | `wattle_collector_spans_total`, `wattle_collector_spans_rejected_total{reason}` | spans acknowledged and not taken |
@@ -25,6 +26,8 @@ use crate::Error;
 pub(crate) struct Metrics {
     pub(crate) samples: IntCounterVec,
     pub(crate) rejected: IntCounterVec,
+    pub(crate) exemplars: IntCounterVec,
+    pub(crate) exemplars_rejected: IntCounterVec,
     pub(crate) refused: IntCounterVec,
     pub(crate) series: IntGauge,
     pub(crate) spans: IntCounter,
@@ -69,6 +72,8 @@ impl Metrics {
         Ok(Self {
             samples: counters("wattle_collector_samples_total", "Samples acknowledged", "way")?,
             rejected: counters("wattle_collector_samples_rejected_total", "Samples not taken", "reason")?,
+            exemplars: counters("wattle_collector_exemplars_total", "Exemplars acknowledged", "way")?,
+            exemplars_rejected: counters("wattle_collector_exemplars_rejected_total", "Exemplars not taken", "reason")?,
             refused: counters("wattle_collector_requests_refused_total", "Requests that could not be read", "way")?,
             series,
             spans: counter("wattle_collector_spans_total", "Spans acknowledged")?,

@@ -30,7 +30,7 @@ use crate::receive::intake::Intake;
 use evaluate::Evaluator;
 use file::Group;
 use notify::Notifier;
-pub(crate) use report::{alerts, groups, rfc3339};
+pub(crate) use report::{Wanted, alerts, groups, rfc3339};
 
 /// What rules are evaluated, and who hears of their alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 pub(crate) mod batch;
 pub(crate) mod chunk;
 mod decision;
+pub(crate) mod exemplars;
 pub(crate) mod head;
 mod index;
 pub(crate) mod journal;

@@ -76,6 +76,7 @@ pub(crate) async fn start(
         search_attributes: search_attributes(&settings.collector.search_attributes),
         series_limit: settings.collector.series_limit,
         metric_series_limit: settings.collector.metric_series_limit,
+        exemplar_limit: settings.collector.exemplar_limit,
         query: query_limits(settings),
         rules: RuleConfig {
             files: settings.collector.rules.clone(),

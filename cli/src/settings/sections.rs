@@ -56,6 +56,8 @@ section! {
         series_limit: u64 = "0";
         /// Series that one metric may have active at the same time. 0 for any number.
         metric_series_limit: u64 = "0";
+        /// Exemplars that are kept in all, at most 100 of each series; the oldest go first. 0 for none.
+        exemplar_limit: u64 = "100000", "0 to 10000000", |n| *n <= 10_000_000;
         /// Files of recording and alerting rules, as Prometheus reads them.
         rules: Vec<PathBuf> = "";
         /// Interval of rule groups that name none.

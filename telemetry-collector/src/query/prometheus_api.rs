@@ -1,8 +1,10 @@
 //! Prometheus's HTTP API: instant and range queries, and what there is to ask for.
 
+mod exemplars;
 mod federate;
 mod form;
 mod metadata;
+mod parse_query;
 mod remote_read;
 mod render;
 mod status;
@@ -23,6 +25,8 @@ use crate::config::{Config, QueryLimits};
 use crate::receive::intake::{Intake, now};
 use crate::rules::Groups;
 use form::Form;
+pub(crate) use remote_read::STREAM;
+use render::Rendered;
 pub(crate) use render::{number, plain_number};
 
 /// What the handlers share.
@@ -49,6 +53,16 @@ impl From<String> for Answer {
     }
 }
 
+impl Answer {
+    /// Tells, as Prometheus does, when `limit` left something out.
+    fn limited(mut self, is_cut: bool) -> Self {
+        if is_cut {
+            self.told.warnings.push("results truncated due to limit".to_owned());
+        }
+        self
+    }
+}
+
 /// Gives the routes.
 pub(super) fn routes(intake: Intake, config: Arc<Config>, groups: Groups) -> Router {
     let limits = config.query;
@@ -61,7 +75,9 @@ pub(super) fn routes(intake: Intake, config: Arc<Config>, groups: Groups) -> Rou
         .route("/api/v1/query_range", get(range).post(range))
         .merge(metadata::routes())
         .merge(status::routes())
-        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/query_exemplars", get(exemplars::exemplars).post(exemplars::exemplars))
+        .route("/api/v1/parse_query", get(parse_query::parse_query).post(parse_query::parse_query))
+        .merge(targets::routes())
         .route("/api/v1/read", axum::routing::post(remote_read::read))
         .route("/federate", get(federate::federate))
         .with_state(api)
@@ -73,7 +89,8 @@ async fn instant(api: axum::extract::State<Api>, form: Form) -> Response {
         let query = form.required("query")?;
         let time = form.time("time")?.unwrap_or_else(|| now().0);
         let grid = Grid { start: time, step: 1, count: 1 };
-        let render = move |value, _: &Expr| Ok(render::instant(value, grid));
+        let limit = form.limit()?;
+        let render = move |value, _: &Expr| Ok(render::instant(value, grid, limit));
         run(&api, &form, query, grid, render).await
     };
     respond(&api, answer.await)
@@ -98,7 +115,8 @@ async fn range(api: axum::extract::State<Api>, form: Form) -> Response {
             )));
         }
         let grid = Grid { start, step, count };
-        run(&api, &form, query, grid, move |value, expr: &Expr| render::range(value, expr, grid)).await
+        let limit = form.limit()?;
+        run(&api, &form, query, grid, move |value, expr: &Expr| render::range(value, expr, grid, limit)).await
     };
     respond(&api, answer.await)
 }
@@ -108,7 +126,7 @@ async fn run(
     form: &Form,
     query: &str,
     grid: Grid,
-    render: impl FnOnce(Value, &Expr) -> Result<String, QueryError> + Send + 'static,
+    render: impl FnOnce(Value, &Expr) -> Result<Rendered, QueryError> + Send + 'static,
 ) -> Result<Answer, QueryError> {
     let timeout = form.duration("timeout")?.map_or(api.limits.timeout, |timeout| timeout.min(api.limits.timeout));
     let lookback = form.duration("lookback_delta")?.unwrap_or(api.limits.lookback);
@@ -140,7 +158,7 @@ async fn run(
             "a query was slow"
         );
     }
-    answer.map(|(data, told)| Answer { data, told })
+    answer.map(|(rendered, told)| Answer { data: rendered.data, told }.limited(rendered.is_cut))
 }
 
 /// Gives a number by which the same query is known again (FNV-1a, 64 bits, hexadecimal).

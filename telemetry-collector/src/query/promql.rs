@@ -39,6 +39,7 @@ use budget::Share;
 use eval::{Clock, Context};
 use notes::Notes;
 pub(crate) use notes::Told;
+pub(crate) use selector::{at_millis, millis, offset_ms};
 use source::Source;
 pub(crate) use source::matchers;
 pub(crate) use value::{Grid, Series, Value, is_absent};
@@ -177,8 +178,24 @@ pub(crate) async fn evaluate_into<T: Send + 'static>(
         let answer = context.run(&query).and_then(finish).map(|made| (made, context.notes.told()));
         drop(sender.send(answer));
     };
-    let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);
-    thread.spawn(work).map_err(|error| QueryError::Execution(format!("no thread for the query: {error}")))?;
+    on_own_thread(work)?;
     let answer = tokio::time::timeout_at(deadline, receiver).await.map_err(|_| QueryError::Timeout(timeout))?;
     answer.map_err(|_| QueryError::Execution("query evaluation ended unexpectedly".to_owned()))?
+}
+
+/// Parses a query and makes something of it where there is stack for all its levels.
+pub(crate) async fn parse_into<T: Send + 'static>(
+    query: &str,
+    finish: impl FnOnce(&Expr) -> T + Send + 'static,
+) -> Result<T, QueryError> {
+    let expr = parse(query)?;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    on_own_thread(move || drop(sender.send(finish(&expr))))?;
+    receiver.await.map_err(|_| QueryError::Execution("the query was not walked to its end".to_owned()))
+}
+
+fn on_own_thread(work: impl FnOnce() + Send + 'static) -> Result<(), QueryError> {
+    let thread = std::thread::Builder::new().name("query".to_owned()).stack_size(STACK_BYTES);
+    let spawned = thread.spawn(work);
+    spawned.map(drop).map_err(|error| QueryError::Execution(format!("no thread for the query: {error}")))
 }

@@ -11,27 +11,42 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt;
 
+use super::prometheus_api::STREAM;
+
 /// Answers shorter than this are not worth packing.
 const SHORT: usize = 1024;
 
 /// Adds CORS headers, answers preflights, and packs.
 pub(crate) async fn answers(request: Request, next: Next) -> Response {
     let takes_gzip = takes_gzip(request.headers());
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
         next.run(request).await
     };
     let headers = response.headers_mut();
+    // As Prometheus has it: any page's origin is named, and nothing is said to those that are no page.
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Accept, Authorization, Content-Type, Origin"),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, "Date"),
+        (header::VARY, "Origin"),
     ] {
-        headers.insert(name, HeaderValue::from_static(value));
+        if origin.is_some() {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
-    if takes_gzip && !headers.contains_key(header::CONTENT_ENCODING) { packed(response).await } else { response }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    // A stream is sent as it comes.
+    let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == STREAM);
+    if takes_gzip && !is_stream && !headers.contains_key(header::CONTENT_ENCODING) {
+        packed(response).await
+    } else {
+        response
+    }
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {

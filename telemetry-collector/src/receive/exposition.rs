@@ -2,11 +2,14 @@
 //!
 //! The body is walked once, from line end to line end and quote to quote; a sample borrows its text from it. The raw
 //! text of a series (`name{…}`) is the key of the scrape's cache: whether it is well-formed is looked at, and its labels
-//! are unescaped, only when a series is new. Exemplars are skipped.
+//! are unescaped, only when a series is new.
 
 use std::borrow::Cow;
 
+mod exemplar;
+
 use super::exposition_text::{Cursor, unescape};
+pub(crate) use exemplar::exemplar_of;
 
 /// Which of the two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(crate) struct RawSample<'a> {
     pub(crate) value: f64,
     /// Its own time in milliseconds, where it has one.
     pub(crate) time: Option<i64>,
+    /// What stands behind the `#` of an exemplar; read by [`exemplar_of`].
+    pub(crate) exemplar: Option<&'a str>,
 }
 
 /// Walks a body; ends after the first error.
@@ -123,13 +128,18 @@ impl<'a> Iterator for Parser<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.next_unchecked()?;
         Some(match item {
-            Ok(Item::Sample(sample)) => match whole_series(sample.series, &mut |_, _| ()) {
+            Ok(Item::Sample(sample)) => match well_formed(&sample) {
                 Ok(()) => Ok(Item::Sample(sample)),
                 Err(reason) => Err(self.fail(reason)),
             },
             other => other,
         })
     }
+}
+
+fn well_formed(sample: &RawSample<'_>) -> Result<(), &'static str> {
+    whole_series(sample.series, &mut |_, _| ())?;
+    sample.exemplar.map_or(Ok(()), |text| exemplar_of(text).map(drop))
 }
 
 fn metadata(comment: &str) -> Option<Item<'_>> {
@@ -148,22 +158,24 @@ fn sample(line: &str, format: Format) -> Result<RawSample<'_>, &'static str> {
     let (series, rest) = line.split_at(end);
     let (word, rest) = word(rest).ok_or("expected a value")?;
     let value = number(word).ok_or("expected a number as value")?;
-    let has_exemplar = |word: &str| word == "#" && format == Format::OpenMetrics;
+    let is_exemplar = |word: &str| word == "#" && format == Format::OpenMetrics;
     let (time, rest) = match self::word(rest) {
-        None => return Ok(RawSample { series, value, time: None }),
-        Some((word, _)) if has_exemplar(word) => return Ok(RawSample { series, value, time: None }),
+        None => return Ok(RawSample { series, value, time: None, exemplar: None }),
+        Some((word, rest)) if is_exemplar(word) => {
+            return Ok(RawSample { series, value, time: None, exemplar: Some(rest) });
+        }
         Some((word, rest)) => match format {
             Format::Text => (word.parse().ok(), rest),
             Format::OpenMetrics => (seconds(word), rest),
         },
     };
     let time = time.ok_or("expected a time after the value")?;
-    match self::word(rest) {
-        None => {}
-        Some((word, _)) if has_exemplar(word) => {}
+    let exemplar = match self::word(rest) {
+        None => None,
+        Some((word, rest)) if is_exemplar(word) => Some(rest),
         Some(_) => return Err("unexpected text after the time"),
-    }
-    Ok(RawSample { series, value, time: Some(time) })
+    };
+    Ok(RawSample { series, value, time: Some(time), exemplar })
 }
 
 /// Gives where the text of a series ends: after its labels, or after its name.

@@ -11,17 +11,25 @@ use wattle_contract::{Sample, Timestamp};
 
 use super::known::Known;
 use super::remote_write::Buffers;
+use super::scrape::Statuses;
 use crate::Error;
 use crate::metrics::Metrics;
 use crate::receive::otlp::Deltas;
 use crate::store::Store;
 use crate::store::batch::Batch;
+use crate::store::exemplars::{self, Exemplars};
 use crate::store::outcome::Appended;
-use crate::store::samples::Samples;
+use crate::store::samples::{AHEAD_MS, Samples};
 use crate::store::traces::{self, Traces};
 
 /// Metrics whose help is kept; senders with more have them stored but not described.
 pub(super) const METADATA_LIMIT: usize = 20_000;
+
+/// The reason by which scraped samples are counted that the store did not take.
+pub(super) const NOT_STORED: &str = "not_stored";
+
+/// What the labels of an exemplar may be in characters, names and values together: the bound of OpenMetrics 1.0.
+pub(super) const EXEMPLAR_LABELS: usize = 128;
 
 /// Gives the wall clock.
 pub(crate) fn now() -> Timestamp {
@@ -36,16 +44,18 @@ pub(crate) struct Intake {
     pub(crate) samples: Arc<Samples>,
     pub(crate) metrics: Metrics,
     pub(crate) traces: Arc<Traces>,
+    pub(crate) exemplars: Arc<Exemplars>,
     pub(super) known: Arc<Known>,
     pub(super) buffers: Arc<Buffers>,
     pub(crate) metadata: Arc<parking_lot::RwLock<Metadata>>,
     pub(crate) deltas: Arc<tokio::sync::Mutex<Deltas>>,
+    pub(crate) targets: Arc<parking_lot::RwLock<Statuses>>,
     accepted: Arc<AtomicU64>,
     spans: Arc<AtomicU64>,
 }
 
 /// Metric name to (type, help, unit), as targets tell.
-pub(crate) type Metadata = std::collections::BTreeMap<String, MetricMetadata>;
+pub(crate) type Metadata = std::collections::BTreeMap<Arc<str>, MetricMetadata>;
 
 /// What a target says of one metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -57,16 +67,24 @@ pub(crate) struct MetricMetadata {
 }
 
 impl Intake {
-    pub(crate) fn new(store: Arc<Store>, samples: Arc<Samples>, traces: Arc<Traces>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        samples: Arc<Samples>,
+        traces: Arc<Traces>,
+        exemplars: Arc<Exemplars>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             store,
             samples,
             metrics,
             traces,
+            exemplars,
             known: Arc::default(),
             buffers: Arc::default(),
             metadata: Arc::default(),
             deltas: Arc::default(),
+            targets: Arc::default(),
             accepted: Arc::default(),
             spans: Arc::default(),
         }
@@ -103,15 +121,49 @@ impl Intake {
         }
     }
 
+    /// Takes exemplars of series that are there; gives how many. Those that cannot be kept are counted and dropped: as in
+    /// Prometheus they are no reason to refuse a request.
+    pub(super) async fn exemplars(&self, way: &'static str, mut found: Vec<exemplars::Of>) -> Result<usize, Error> {
+        if found.is_empty() || !self.exemplars.is_on() {
+            return Ok(0);
+        }
+        let newest = now().0.saturating_add(AHEAD_MS);
+        let refuse = |reason: &str| self.metrics.exemplars_rejected.with_label_values(&[reason]).inc();
+        self.samples.read(|head| {
+            found.retain(|(series, exemplar)| {
+                let characters = |(name, value): (&str, &str)| name.chars().count() + value.chars().count();
+                let reason = if exemplar.labels.iter().map(characters).sum::<usize>() > EXEMPLAR_LABELS {
+                    "labels_too_long"
+                } else if exemplar.time > newest {
+                    "too_new"
+                } else if head.find(series).is_none() {
+                    "no_series"
+                } else {
+                    return true;
+                };
+                refuse(reason);
+                false
+            });
+        });
+        let count = found.len();
+        if let Err(error) = self.exemplars.append(found).await {
+            self.metrics.exemplars_rejected.with_label_values(&[NOT_STORED]).inc_by(count as u64);
+            self.metrics.store_errors.with_label_values(&[error.label()]).inc();
+            return Err(error);
+        }
+        self.metrics.exemplars.with_label_values(&[way]).inc_by(count as u64);
+        Ok(count)
+    }
+
     /// Notes what senders say of metrics.
-    pub(super) fn describe(&self, entries: Vec<(String, MetricMetadata)>) {
+    pub(crate) fn describe(&self, entries: Vec<(String, MetricMetadata)>) {
         if entries.is_empty() {
             return;
         }
         let mut known = self.metadata.write();
         for (metric, entry) in entries {
-            if known.len() < METADATA_LIMIT || known.contains_key(&metric) {
-                known.insert(metric, entry);
+            if known.len() < METADATA_LIMIT || known.contains_key(metric.as_str()) {
+                known.insert(metric.into(), entry);
             }
         }
     }
@@ -151,7 +203,8 @@ impl Intake {
         let traces = writer.traces();
         tokio::spawn(writer.run(tokio_util::sync::CancellationToken::new()));
         let metrics = Metrics::register(&prometheus::Registry::new()).expect("an empty registry");
-        Self::new(store, Arc::new(samples), traces, metrics)
+        let exemplars = Exemplars::open(store.clone(), 100).await.expect("an empty store");
+        Self::new(store, Arc::new(samples), traces, Arc::new(exemplars), metrics)
     }
 
     /// Gives the samples acknowledged since the start.

@@ -4,6 +4,7 @@
 //! when it does not parse (do not send it again) or when the store is behind or fails (send it again later).
 
 mod delta;
+mod exemplars;
 mod http;
 mod names;
 mod points;
@@ -85,10 +86,12 @@ pub(crate) async fn take_metrics(
 ) -> Result<ExportMetricsServiceResponse, Refusal> {
     let mut deltas = intake.deltas.lock().await;
     let found = walk::samples(request, &mut deltas);
-    intake.metadata.write().extend(found.metadata);
+    intake.describe(found.metadata);
     let (mut rejected, mut message) = (found.rejected, found.reason);
     let appended = intake.samples("otlp", found.samples).await.inspect_err(|_| deltas.take_back())?;
     deltas.keep();
+    drop(deltas);
+    intake.exemplars("otlp", found.exemplars).await?;
     if let Some((reason, labels)) = appended.first {
         rejected += appended.rejected.iter().map(|(_, count)| *count as i64).sum::<i64>();
         let series = crate::store::outcome::describe(&labels);

@@ -2,7 +2,7 @@
 //!
 //! Snappy or zstd over protobuf, walked in place; labels are read of new series only. The good part of a batch is kept;
 //! when something was not, the answer is 400 with the first rejected series named, as senders log it and do not repeat
-//! it. Native histograms are rejected, exemplars are skipped.
+//! it. Native histograms are rejected.
 
 mod unpack;
 mod v1;
@@ -19,6 +19,7 @@ use super::known::Key;
 use super::wire::{Field, Fields, Malformed};
 use crate::Error;
 use crate::store::batch::{Batch, Which};
+use crate::store::exemplars::{self, Exemplar};
 use crate::store::head::SeriesRef;
 use crate::store::outcome::{Appended, Reason};
 
@@ -49,6 +50,7 @@ struct Request {
     keys: Vec<Key>,
     /// Metric, and what the sender says of it.
     metadata: Vec<(String, MetricMetadata)>,
+    exemplars: Vec<exemplars::Of>,
     /// Native histograms, and a series that has one.
     histograms: usize,
     with_histogram: Option<Labels>,
@@ -117,7 +119,10 @@ impl From<Malformed> for Taking {
     }
 }
 
-async fn take(intake: &Intake, version: Version, plain: &[u8]) -> Result<Appended, Taking> {
+/// What became of a request: of its samples, and how many exemplars were taken.
+type Taken = (Appended, usize);
+
+async fn take(intake: &Intake, version: Version, plain: &[u8]) -> Result<Taken, Taking> {
     let read = |intake: &Intake| match version {
         Version::One => v1::read(plain, &intake.known),
         Version::Two => v2::read(plain, &intake.known),
@@ -136,7 +141,8 @@ async fn take(intake: &Intake, version: Version, plain: &[u8]) -> Result<Appende
         intake.metrics.rejected.with_label_values(&[Reason::Histogram.label()]).inc_by(request.histograms as u64);
     }
     intake.describe(request.metadata);
-    Ok(outcome)
+    let exemplars = intake.exemplars("remote_write", request.exemplars).await.map_err(Taking::Store)?;
+    Ok((outcome, exemplars))
 }
 
 async fn append(intake: &Intake, request: &mut Request) -> Result<Appended, Taking> {
@@ -148,7 +154,7 @@ async fn append(intake: &Intake, request: &mut Request) -> Result<Appended, Taki
     Ok(outcome)
 }
 
-fn respond(outcome: &Appended, version: Version) -> Response {
+fn respond((outcome, exemplars): &Taken, version: Version) -> Response {
     let mut response = match &outcome.first {
         None => StatusCode::NO_CONTENT.into_response(),
         Some((reason, labels)) => {
@@ -163,7 +169,7 @@ fn respond(outcome: &Appended, version: Version) -> Response {
         }
     };
     if version == Version::Two {
-        for (name, count) in WRITTEN.into_iter().zip([outcome.accepted, 0, 0]) {
+        for (name, count) in WRITTEN.into_iter().zip([outcome.accepted, 0, *exemplars]) {
             response.headers_mut().insert(name, HeaderValue::from(count));
         }
     }
@@ -182,6 +188,23 @@ fn sample(message: &[u8]) -> Result<(i64, f64), Malformed> {
         }
     }
     Ok((time, value))
+}
+
+/// Reads an exemplar, whose labels each version writes in its own way.
+fn exemplar<'a>(
+    message: &'a [u8],
+    labels: impl FnOnce(&'a [u8]) -> Result<Labels, Malformed>,
+) -> Result<Exemplar, Malformed> {
+    let (mut time, mut value) = (0, 0.0);
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next()? {
+        match field {
+            (2, Field::Fixed64(bits)) => value = f64::from_bits(bits),
+            (3, Field::Varint(number)) => time = number.cast_signed(),
+            _ => {}
+        }
+    }
+    Ok(Exemplar { time, has_time: true, value, labels: labels(message)? })
 }
 
 /// Gives the word for a metric's type: both versions number them alike.

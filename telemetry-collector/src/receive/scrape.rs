@@ -5,6 +5,7 @@
 //! ends all its series that way, and has `up` 0.
 
 mod reader;
+mod status;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -16,16 +17,15 @@ use tokio_util::sync::CancellationToken;
 use wattle_contract::{Labels, METRIC_NAME};
 
 use super::exposition::Format;
-use super::intake::{Intake, METADATA_LIMIT, MetricMetadata, now};
+use super::intake::{Intake, METADATA_LIMIT, MetricMetadata, NOT_STORED, now};
 use super::scrape_body::{HttpClient, ScrapeError, fetch};
 use crate::config::{ScrapeJob, ScrapeTarget};
-use crate::store::batch::Batch;
+use crate::store::batch::{Batch, Which};
+use crate::store::exemplars;
 use crate::store::outcome::Reason;
 
 pub(crate) use reader::{Reader, Reading, Refused, Rules, STALE};
-
-/// The reason by which scraped samples are counted that the store did not take.
-const NOT_STORED: &str = "not_stored";
+pub(crate) use status::{Status, Statuses};
 
 /// Declares every reason in the metrics before it happens.
 pub(crate) fn declare(intake: &Intake) {
@@ -33,6 +33,9 @@ pub(crate) fn declare(intake: &Intake) {
         intake.metrics.scrape_failures.with_label_values(&[label]);
     }
     intake.metrics.rejected.with_label_values(&[NOT_STORED]);
+    for reason in ["labels_too_long", "too_new", "no_series", NOT_STORED] {
+        intake.metrics.exemplars_rejected.with_label_values(&[reason]);
+    }
     for reason in Reason::ALL {
         intake.metrics.rejected.with_label_values(&[reason.label()]);
     }
@@ -44,8 +47,10 @@ pub(crate) struct Scraper {
     client: HttpClient,
     uri: Uri,
     job: Arc<ScrapeJob>,
+    address: String,
     reader: Reader,
     was_up: Option<bool>,
+    described: Vec<Arc<str>>,
 }
 
 /// What is told of a scrape beside its samples.
@@ -68,7 +73,8 @@ impl Scraper {
             sample_limit: job.sample_limit,
             label_limit: job.label_limit,
         });
-        Some(Self { intake, client, uri, job, reader, was_up: None })
+        let address = target.address.clone();
+        Some(Self { intake, client, uri, job, address, reader, was_up: None, described: Vec::new() })
     }
 
     /// Scrapes until told to stop; the target goes on, so its series are not ended.
@@ -110,7 +116,7 @@ impl Scraper {
             self.reader.purge(|at| samples.read(|head| head.get(at).is_some()));
             stored = self.store(&body, format, time.0, started, &mut outcome).await;
         }
-        self.report(outcome.and(stored.map(drop).map_err(ScrapeError::from)));
+        self.report(time.0, started.elapsed(), outcome.and(stored.map(drop).map_err(ScrapeError::from)));
     }
 
     /// Reads and stores; gives for how many samples the series were not in the store any more.
@@ -131,6 +137,7 @@ impl Scraper {
         }
         self.describe(std::mem::take(&mut reading.metadata));
         let report = Report { scraped: reading.scraped, added: reading.added(), body_bytes: body.len() };
+        let exemplars = self.owners(&mut reading);
         let mut batch = std::mem::take(&mut reading.batch);
         self.reader.end_missing(&mut batch, time);
         self.add_own(&mut batch, time, started, outcome.is_ok(), &report);
@@ -139,6 +146,7 @@ impl Scraper {
             Ok(appended) => {
                 self.intake.count("scrape", &appended);
                 self.reader.settle(&reading, &appended.refs);
+                self.intake.exemplars("scrape", exemplars).await?;
                 Ok(appended.gone)
             }
             Err(error) => {
@@ -148,6 +156,19 @@ impl Scraper {
                 Err(error)
             }
         }
+    }
+
+    /// Gives each exemplar with the labels of its series.
+    fn owners(&self, reading: &mut Reading<'_>) -> Vec<exemplars::Of> {
+        let found = std::mem::take(&mut reading.exemplars);
+        let named = &reading.batch.labels;
+        self.intake.samples.read(|head| {
+            let labels = |which| match which {
+                Which::Known(at) => head.get(at).map(|series| head.labels(series)),
+                Which::Named(at) => named.get(at as usize).cloned(),
+            };
+            found.into_iter().filter_map(|(which, exemplar)| Some((labels(which)?, exemplar))).collect()
+        })
     }
 
     /// Adds the series that tell of the scrape, as Prometheus has them.
@@ -168,17 +189,21 @@ impl Scraper {
         }
     }
 
-    fn describe(&self, metadata: Vec<reader::Described<'_>>) {
+    fn describe(&mut self, metadata: Vec<reader::Described<'_>>) {
         if metadata.is_empty() {
             return;
         }
+        self.described.clear();
         let mut known = self.intake.metadata.write();
         for (keyword, metric, text) in metadata {
             if !known.contains_key(metric) {
                 if known.len() >= METADATA_LIMIT {
                     continue;
                 }
-                known.insert(metric.to_owned(), MetricMetadata { kind: "unknown".to_owned(), ..Default::default() });
+                known.insert(metric.into(), MetricMetadata { kind: "unknown".to_owned(), ..Default::default() });
+            }
+            if self.described.last().is_none_or(|last| **last != *metric) {
+                self.described.extend(known.get_key_value(metric).map(|(name, _)| name.clone()));
             }
             let Some(entry) = known.get_mut(metric) else { continue };
             let field = match keyword {
@@ -192,8 +217,11 @@ impl Scraper {
         }
     }
 
-    fn report(&mut self, outcome: Result<(), ScrapeError>) {
+    fn report(&mut self, at: i64, took: Duration, outcome: Result<(), ScrapeError>) {
         let is_up = outcome.is_ok();
+        let error = outcome.as_ref().err().map(ToString::to_string);
+        let status = Status { at, took, error, described: self.described.clone() };
+        self.intake.targets.write().insert((self.job.name.clone(), self.address.clone()), status);
         if let Err(error) = outcome {
             self.intake.metrics.scrape_failures.with_label_values(&[error.label()]).inc();
             if self.was_up != Some(false) {

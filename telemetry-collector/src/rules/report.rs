@@ -10,9 +10,47 @@ use super::alert::{Alert, State};
 use super::file::{Group, Rule, What};
 use crate::query::prometheus_api::number;
 
-/// Gives `/api/v1/rules`; `kind` is `alert`, `record` or all.
-pub(crate) fn groups(groups: &Groups, kind: Option<&str>) -> Value {
-    let list: Vec<Value> = groups.iter().map(|group| group_of(&group.read(), kind)).collect();
+/// Which rules are told of; an empty list does not narrow them down.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// `alert`, `record` or both.
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) groups: Vec<&'a str>,
+    pub(crate) files: Vec<&'a str>,
+}
+
+impl Wanted<'_> {
+    fn takes_group(&self, group: &Group) -> bool {
+        let among = |names: &[&str], name: &str| names.is_empty() || names.contains(&name);
+        among(&self.groups, &group.name) && among(&self.files, &group.file)
+    }
+
+    fn takes(&self, rule: &Rule) -> bool {
+        let is_kind = match self.kind {
+            Some("alert") => matches!(rule.what, What::Alert { .. }),
+            Some("record") => matches!(rule.what, What::Record(_)),
+            _ => true,
+        };
+        is_kind && (self.names.is_empty() || self.names.contains(&rule.name()))
+    }
+
+    fn is_narrow(&self) -> bool {
+        self.kind.is_some() || !self.names.is_empty()
+    }
+}
+
+/// Gives `/api/v1/rules`.
+pub(crate) fn groups(groups: &Groups, wanted: &Wanted<'_>) -> Value {
+    let mut list: Vec<Value> = Vec::new();
+    for group in groups.iter() {
+        let group = group.read();
+        let rules: Vec<Value> = group.rules.iter().filter(|rule| wanted.takes(rule)).map(rule_of).collect();
+        // A group of which no rule is wanted is left out, as in Prometheus.
+        if wanted.takes_group(&group) && !(rules.is_empty() && wanted.is_narrow()) {
+            list.push(group_of(&group, &rules));
+        }
+    }
     json!({ "groups": list })
 }
 
@@ -33,18 +71,13 @@ fn live<'a>(alerts: impl Iterator<Item = &'a Alert>) -> impl Iterator<Item = &'a
     alerts.filter(|alert| alert.state != State::Resolved)
 }
 
-fn group_of(group: &Group, kind: Option<&str>) -> Value {
-    let is_wanted = |rule: &&Rule| match kind {
-        Some("alert") => matches!(rule.what, What::Alert { .. }),
-        Some("record") => matches!(rule.what, What::Record(_)),
-        _ => true,
-    };
+fn group_of(group: &Group, rules: &[Value]) -> Value {
     json!({
         "name": group.name,
         "file": group.file,
         "interval": group.interval.as_secs_f64(),
         "limit": group.limit,
-        "rules": group.rules.iter().filter(is_wanted).map(rule_of).collect::<Vec<_>>(),
+        "rules": rules,
         "evaluationTime": group.took.as_secs_f64(),
         "lastEvaluation": rfc3339(group.last),
     })

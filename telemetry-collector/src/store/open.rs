@@ -29,6 +29,12 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../../migrations/sqlite/0100_traces.sql"),
         include_str!("../../../migrations/postgres/0100_traces.sql"),
     ),
+    (
+        120,
+        "exemplars",
+        include_str!("../../../migrations/sqlite/0120_exemplars.sql"),
+        include_str!("../../../migrations/postgres/0120_exemplars.sql"),
+    ),
 ];
 
 pub(super) async fn open(url: &str) -> Result<(Backend, String), Error> {

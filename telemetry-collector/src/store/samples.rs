@@ -21,6 +21,7 @@ use crate::Error;
 
 pub(crate) use super::read::Selected;
 pub(crate) use tidy::Due;
+pub(crate) use write::AHEAD_MS;
 use write::{Job, Writer};
 
 /// Samples that may wait for a commit: beyond, senders are told to come again.

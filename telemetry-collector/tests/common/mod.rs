@@ -3,8 +3,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod grpc;
+pub mod programs;
 pub mod spans;
 pub mod stores;
+pub mod target;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +50,11 @@ pub fn sqlite(dir: &Path) -> String {
 }
 
 pub async fn start(config: Config) -> Running {
+    try_start(config).await.expect("collector starts")
+}
+
+/// Starts where the store may still be in use.
+pub async fn try_start(config: Config) -> Option<Running> {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let (api, grpc, otlp_http) =
         (bind().await.expect("a port"), bind().await.expect("a port"), bind().await.expect("a port"));
@@ -65,9 +72,8 @@ pub async fn start(config: Config) -> Running {
         jaeger_http: Some(jaeger),
         jaeger_grpc: Some(jaeger_grpc),
     };
-    let collector =
-        Collector::start(config, listeners, &Registry::new(), shutdown.clone()).await.expect("collector starts");
-    Running {
+    let collector = Collector::start(config, listeners, &Registry::new(), shutdown.clone()).await.ok()?;
+    Some(Running {
         collector,
         api: api_at,
         grpc: grpc_at,
@@ -76,7 +82,7 @@ pub async fn start(config: Config) -> Running {
         jaeger: jaeger_at,
         jaeger_grpc: jaeger_grpc_at,
         shutdown,
-    }
+    })
 }
 
 /// One exchange; gives status, headers and body.

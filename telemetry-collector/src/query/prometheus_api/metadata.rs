@@ -11,7 +11,7 @@ use promql_parser::parser::Expr;
 use wattle_contract::Labels;
 
 use super::form::Form;
-use super::{Api, render, respond};
+use super::{Answer, Api, render, respond};
 use crate::query::promql::{self, QueryError};
 use crate::store::head::Head;
 
@@ -32,12 +32,17 @@ pub(super) fn routes() -> Router<Api> {
 pub(super) fn selectors(form: &Form) -> Result<Vec<Matchers>, QueryError> {
     let mut selectors = Vec::new();
     for text in form.all("match[]") {
-        let Expr::VectorSelector(selector) = promql::parse(text)? else {
-            return Err(QueryError::BadData(format!("invalid parameter \"match[]\": {text} is no series selector")));
-        };
-        selectors.push(promql::matchers(&selector));
+        selectors.push(selector(text, "match[]")?);
     }
     Ok(selectors)
+}
+
+/// Reads one selector; `parameter` is where it stood.
+pub(super) fn selector(text: &str, parameter: &str) -> Result<Matchers, QueryError> {
+    match promql::parse(text)? {
+        Expr::VectorSelector(selector) => Ok(promql::matchers(&selector)),
+        _ => Err(QueryError::BadData(format!("invalid parameter \"{parameter}\": {text} is no series selector"))),
+    }
 }
 
 /// Gives the labels of series that match one of the selectors and have samples after the start.
@@ -48,8 +53,9 @@ fn matching(head: &Head, selectors: &[Matchers], start: Option<i64>) -> BTreeSet
     found.filter(|series| is_live(series.newest)).map(|series| series.labels.clone()).collect()
 }
 
-fn list(texts: impl Iterator<Item = String>, limit: usize) -> String {
-    serde_json::Value::from(texts.take(limit).collect::<Vec<_>>()).to_string()
+fn list(texts: BTreeSet<String>, limit: usize) -> Answer {
+    let is_cut = texts.len() > limit;
+    Answer::from(texts.into_iter().take(limit).collect::<serde_json::Value>().to_string()).limited(is_cut)
 }
 
 /// What is asked for: some series, or all where there is no `match[]`, between two times.
@@ -95,7 +101,7 @@ async fn names(State(api): State<Api>, form: Form) -> Response {
             series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())).collect()
         });
         names.extend(forgotten.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.to_owned())));
-        Ok(list(names.into_iter(), asked.limit))
+        Ok(list(names, asked.limit))
     };
     let answer = answer.await;
     respond(&api, answer)
@@ -114,7 +120,7 @@ async fn values(State(api): State<Api>, Path(name): Path<String>, form: Form) ->
             series.iter().filter_map(|labels| labels.get(&name).map(str::to_owned)).collect()
         });
         values.extend(forgotten.iter().filter_map(|labels| labels.get(&name).map(str::to_owned)));
-        Ok(list(values.into_iter(), asked.limit))
+        Ok(list(values, asked.limit))
     };
     let answer = answer.await;
     respond(&api, answer)
@@ -156,7 +162,7 @@ async fn series(State(api): State<Api>, form: Form) -> Response {
             render::labels(&mut out, labels);
         }
         out.push(']');
-        Ok(out)
+        Ok(Answer::from(out).limited(found.len() > asked.limit))
     };
     let answer = answer.await;
     respond(&api, answer)
@@ -166,9 +172,9 @@ async fn metadata(State(api): State<Api>, form: Form) -> Response {
     let answer = || {
         let (wanted, limit) = (form.get("metric"), form.limit()?);
         let known = api.intake.metadata.read();
-        let entries = known.iter().filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)).take(limit);
+        let entries = known.iter().filter(|(name, _)| wanted.is_none_or(|wanted| *wanted == ***name)).take(limit);
         let object: serde_json::Map<String, serde_json::Value> =
-            entries.map(|(name, entry)| (name.clone(), serde_json::json!([entry]))).collect();
+            entries.map(|(name, entry)| (name.to_string(), serde_json::json!([entry]))).collect();
         Ok(serde_json::Value::Object(object).to_string())
     };
     respond(&api, answer())

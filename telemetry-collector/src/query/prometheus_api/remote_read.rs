@@ -1,6 +1,11 @@
 //! Remote read (`POST /api/v1/read`): samples of series, as a Prometheus or vmctl asks for them.
 //!
-//! Answers with samples (`SAMPLES`), which every client takes; streamed chunks are not offered.
+//! Answers with samples, or with a stream of chunks where the client names these first (`STREAMED_XOR_CHUNKS`). Stale
+//! markers are part of both: the reading side ends series by them.
+
+mod stream;
+mod wire;
+mod xor;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,94 +16,31 @@ use prost::Message;
 use regex::Regex;
 
 use super::Api;
-use crate::query::promql::is_absent;
-use crate::store::read::Points;
+use crate::store::read::{Found, Points};
 use crate::store::samples::Samples;
+use wire::{Label, LabelMatcher, QueryResult, ReadRequest, ReadResponse, Sample, TimeSeries};
 
-#[derive(Clone, PartialEq, Message)]
-struct ReadRequest {
-    #[prost(message, repeated, tag = "1")]
-    queries: Vec<Query>,
-}
+pub(crate) use stream::STREAM;
 
-#[derive(Clone, PartialEq, Message)]
-struct Query {
-    #[prost(int64, tag = "1")]
-    start: i64,
-    #[prost(int64, tag = "2")]
-    end: i64,
-    #[prost(message, repeated, tag = "3")]
-    matchers: Vec<LabelMatcher>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct LabelMatcher {
-    /// 0 equal, 1 not equal, 2 matches, 3 does not match.
-    #[prost(int32, tag = "1")]
-    kind: i32,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(string, tag = "3")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ReadResponse {
-    #[prost(message, repeated, tag = "1")]
-    results: Vec<QueryResult>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct QueryResult {
-    #[prost(message, repeated, tag = "1")]
-    series: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
+/// Start and end, both included. Units: milliseconds since 1970.
+type Span = (i64, i64);
 
 /// Answers a read request.
 pub(super) async fn read(State(api): State<Api>, body: Bytes) -> Response {
     let bad = |reason: String| (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response();
-    let plain = match snap::raw::Decoder::new().decompress_vec(&body) {
-        Ok(plain) => plain,
-        Err(error) => return bad(format!("the body is no snappy block: {error}")),
+    let (is_streamed, queries) = match questions(&body) {
+        Ok(read) => read,
+        Err(reason) => return bad(reason),
     };
-    let request = match ReadRequest::decode(plain.as_slice()) {
-        Ok(request) => request,
-        Err(error) => return bad(format!("the body is no read request: {error}")),
-    };
-    let Ok(_permit) = api.running.acquire().await else {
+    let Ok(permit) = api.running.clone().acquire_owned().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
+    if is_streamed {
+        return stream::respond(api.intake.samples.clone(), queries, permit);
+    }
     let (mut results, mut left) = (Vec::new(), api.limits.max_samples);
-    for query in &request.queries {
-        let matchers = match matchers(&query.matchers) {
-            Ok(matchers) => matchers,
-            Err(reason) => return bad(reason),
-        };
-        match series(&api.intake.samples, &matchers, query, &mut left).await {
+    for (matchers, span) in &queries {
+        match series(&api.intake.samples, matchers, *span, &mut left).await {
             Ok(Some(series)) => results.push(QueryResult { series }),
             Ok(None) => return bad(format!("exceeded sample limit ({})", api.limits.max_samples)),
             Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
@@ -112,6 +54,28 @@ pub(super) async fn read(State(api): State<Api>, body: Bytes) -> Response {
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
+}
+
+/// Reads a request: whether its answer is to be a stream, and what it asks for.
+fn questions(body: &[u8]) -> Result<(bool, Vec<(Matchers, Span)>), String> {
+    let plain = snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map_err(|error| format!("the body is no snappy block: {error}"))?;
+    let request =
+        ReadRequest::decode(plain.as_slice()).map_err(|error| format!("the body is no read request: {error}"))?;
+    let accepted = &request.accepted_response_types;
+    let chosen = accepted.iter().find(|kind| [wire::SAMPLES, wire::STREAMED_XOR_CHUNKS].contains(kind));
+    let chosen = match chosen {
+        Some(kind) => *kind,
+        None if accepted.is_empty() => wire::SAMPLES,
+        None => {
+            return Err(format!(
+                "none of the response types {accepted:?} is known: 0 is samples, 1 a stream of chunks"
+            ));
+        }
+    };
+    let queries = request.queries.iter().map(|query| Ok((matchers(&query.matchers)?, (query.start, query.end))));
+    Ok((chosen == wire::STREAMED_XOR_CHUNKS, queries.collect::<Result<_, String>>()?))
 }
 
 fn matchers(wanted: &[LabelMatcher]) -> Result<Matchers, String> {
@@ -131,27 +95,31 @@ fn matchers(wanted: &[LabelMatcher]) -> Result<Matchers, String> {
     Ok(Matchers::new(matchers))
 }
 
+/// Gives the series that match in the order of their labels, which the protocol wants.
+async fn ordered(samples: &Samples, matchers: &Matchers, (start, end): Span) -> Result<Vec<Found>, crate::Error> {
+    let mut found = samples.find(matchers, start, end).await?;
+    found.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(found)
+}
+
 /// Reads what one query asks for; `None` where there is more than is `left`.
 async fn series(
     samples: &Samples,
     matchers: &Matchers,
-    query: &Query,
+    (start, end): Span,
     left: &mut usize,
 ) -> Result<Option<Vec<TimeSeries>>, crate::Error> {
-    let mut found = samples.find(matchers, query.start, query.end).await?;
-    // The protocol wants series in the order of their labels.
-    found.sort_by(|a, b| a.labels.cmp(&b.labels));
     let (mut series, mut points) = (Vec::new(), Points::default());
-    for part in found.chunks(Samples::at_once()) {
-        for (found, packed) in part.iter().zip(samples.packed(part, query.start, query.end).await?) {
-            packed.unpack(query.start, query.end, &mut points)?;
-            let there = points.times.iter().zip(&points.values).filter(|(_, value)| !is_absent(**value));
-            let samples: Vec<Sample> = there.map(|(&timestamp, &value)| Sample { value, timestamp }).collect();
-            if samples.is_empty() {
+    for part in ordered(samples, matchers, (start, end)).await?.chunks(Samples::at_once()) {
+        for (found, packed) in part.iter().zip(samples.packed(part, start, end).await?) {
+            packed.unpack(start, end, &mut points)?;
+            if points.times.is_empty() {
                 continue;
             }
-            let Some(rest) = left.checked_sub(samples.len()) else { return Ok(None) };
+            let Some(rest) = left.checked_sub(points.times.len()) else { return Ok(None) };
             *left = rest;
+            let pairs = points.times.iter().zip(&points.values);
+            let samples: Vec<Sample> = pairs.map(|(&timestamp, &value)| Sample { value, timestamp }).collect();
             let label = |(name, value): (&str, &str)| Label { name: name.to_owned(), value: value.to_owned() };
             series.push(TimeSeries { labels: found.labels.iter().map(label).collect(), samples });
         }

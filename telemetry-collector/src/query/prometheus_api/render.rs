@@ -62,18 +62,31 @@ fn point(out: &mut String, time: i64, value: f64) {
 
 /// Writes `[1435781430.781`.
 fn time_of(out: &mut String, time: i64) {
+    out.push('[');
+    seconds(out, time);
+}
+
+/// Writes milliseconds as seconds: `1435781430.781`.
+pub(super) fn seconds(out: &mut String, time: i64) {
     let sign = if time < 0 { "-" } else { "" };
     let (seconds, millis) = (time.unsigned_abs() / 1000, time.unsigned_abs() % 1000);
-    let _ = write!(out, "[{sign}{seconds}");
+    let _ = write!(out, "{sign}{seconds}");
     if millis > 0 {
         let digits = format!("{millis:03}");
         let _ = write!(out, ".{}", digits.trim_end_matches('0'));
     }
 }
 
-/// Writes the result of an instant query.
-pub(super) fn instant(value: Value, grid: Grid) -> String {
+/// A result, and whether `limit` cut series off.
+pub(super) struct Rendered {
+    pub(super) data: String,
+    pub(super) is_cut: bool,
+}
+
+/// Writes the result of an instant query; of its series the first `limit`.
+pub(super) fn instant(value: Value, grid: Grid, limit: usize) -> Rendered {
     let mut out = String::new();
+    let mut is_cut = false;
     match value {
         Value::Scalar(numbers) => {
             out.push_str("{\"resultType\":\"scalar\",\"result\":");
@@ -90,8 +103,14 @@ pub(super) fn instant(value: Value, grid: Grid) -> String {
         Value::Vector(series) => {
             out.push_str("{\"resultType\":\"vector\",\"result\":[");
             let mut separator = "";
+            let mut left = limit;
             for one in &series {
                 let Some(value) = one.values.first().copied().filter(|&value| !is_absent(value)) else { continue };
+                is_cut = left == 0;
+                if is_cut {
+                    break;
+                }
+                left -= 1;
                 let _ = write!(out, "{separator}{{\"metric\":");
                 labels(&mut out, &one.labels);
                 out.push_str(",\"value\":");
@@ -101,13 +120,16 @@ pub(super) fn instant(value: Value, grid: Grid) -> String {
             }
             out.push_str("]}");
         }
-        Value::Matrix(found) => matrix(&mut out, found.into_iter()),
+        Value::Matrix(found) => {
+            is_cut = found.len() > limit;
+            matrix(&mut out, found.into_iter().take(limit));
+        }
     }
-    out
+    Rendered { data: out, is_cut }
 }
 
-/// Writes the result of a range query: always a matrix, ordered by labels.
-pub(super) fn range(value: Value, expr: &Expr, grid: Grid) -> Result<String, QueryError> {
+/// Writes the result of a range query: always a matrix, ordered by labels; of its series the first `limit`.
+pub(super) fn range(value: Value, expr: &Expr, grid: Grid, limit: usize) -> Result<Rendered, QueryError> {
     let mut series = match value {
         Value::Vector(series) => series,
         Value::Scalar(numbers) => vec![Series::new(Labels::default(), numbers)],
@@ -122,13 +144,14 @@ pub(super) fn range(value: Value, expr: &Expr, grid: Grid) -> Result<String, Que
         }
     };
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let is_cut = series.len() > limit;
     let mut out = String::new();
     let pointed = |one: Series| {
         let points = grid.times().zip(one.values).filter(|(_, value)| !is_absent(*value));
         (one.labels, points.collect::<Vec<_>>())
     };
-    matrix(&mut out, series.into_iter().map(pointed));
-    Ok(out)
+    matrix(&mut out, series.into_iter().take(limit).map(pointed));
+    Ok(Rendered { data: out, is_cut })
 }
 
 fn matrix(out: &mut String, series: impl Iterator<Item = (Labels, Vec<(i64, f64)>)>) {

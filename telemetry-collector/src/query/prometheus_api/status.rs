@@ -12,7 +12,7 @@ use super::form::Form;
 use super::{Api, respond};
 use crate::query::promql::{self, QueryError};
 use crate::receive::intake::now;
-use crate::rules;
+use crate::rules::{self, Wanted};
 
 /// Gives the routes.
 pub(super) fn routes() -> Router<Api> {
@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v1/status/flags", get(flags))
         .route("/api/v1/status/runtimeinfo", get(runtimeinfo))
         .route("/api/v1/status/tsdb", get(tsdb))
+        .route("/api/v1/status/walreplay", get(walreplay))
         .route("/api/v1/format_query", get(format_query).post(format_query))
         .route("/api/v1/rules", get(of_rules))
         .route("/api/v1/alerts", get(alerts))
@@ -34,7 +35,9 @@ fn answer(api: &Api, data: &Value) -> Response {
 
 async fn buildinfo(State(api): State<Api>) -> Response {
     let data = json!({
-        "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "", "buildDate": "",
+        "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "",
+        // A build tells no time, so that it can be repeated; clients want one all the same.
+        "buildDate": "19700101-00:00:00",
         "goVersion": "", "application": "wattle",
     });
     answer(&api, &data)
@@ -92,6 +95,11 @@ async fn runtimeinfo(State(api): State<Api>) -> Response {
     answer(&api, &data)
 }
 
+/// The journal is replayed before the listener opens: who can ask this is told that it is done.
+async fn walreplay(State(api): State<Api>) -> Response {
+    answer(&api, &json!({ "min": 0, "max": 0, "current": 0 }))
+}
+
 async fn tsdb(State(api): State<Api>, form: Form) -> Response {
     let data = || {
         let limit = form.limit()?.min(10_000);
@@ -130,16 +138,18 @@ fn top(counts: HashMap<String, usize>, limit: usize) -> Value {
 }
 
 async fn format_query(State(api): State<Api>, form: Form) -> Response {
-    let data = || -> Result<String, QueryError> {
-        let query = form.required("query")?;
-        Ok(Value::from(promql::parse(query)?.prettify()).to_string())
-    };
-    respond(&api, data())
+    let query = form.get("query").unwrap_or("");
+    let written = promql::parse_into(query, |query| Value::from(query.prettify()).to_string()).await;
+    respond(&api, written)
 }
 
 async fn of_rules(State(api): State<Api>, form: Form) -> Response {
     let data = || match form.get("type") {
-        kind @ (None | Some("alert" | "record")) => Ok(rules::groups(&api.groups, kind).to_string()),
+        kind @ (None | Some("alert" | "record")) => {
+            let all = |name| form.all(name).collect();
+            let (names, groups, files) = (all("rule_name[]"), all("rule_group[]"), all("file[]"));
+            Ok(rules::groups(&api.groups, &Wanted { kind, names, groups, files }).to_string())
+        }
         Some(other) => Err(QueryError::BadData(format!("invalid parameter \"type\": not supported value {other:?}"))),
     };
     respond(&api, data())

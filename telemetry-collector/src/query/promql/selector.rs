@@ -156,12 +156,12 @@ fn fill(points: &mut Points, grid: Grid, values: &[f64]) {
 }
 
 /// Gives a span in milliseconds.
-fn millis(span: Duration) -> i64 {
+pub(crate) fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Gives an offset in milliseconds, positive into the past.
-fn offset_ms(offset: Option<&Offset>) -> i64 {
+pub(crate) fn offset_ms(offset: Option<&Offset>) -> i64 {
     match offset {
         None => 0,
         Some(Offset::Pos(span)) => millis(*span),
@@ -174,9 +174,14 @@ fn at_ms(at: Option<&AtModifier>, query: Grid) -> Option<i64> {
     at.map(|at| match at {
         AtModifier::Start => query.start,
         AtModifier::End => query.end(),
-        AtModifier::At(time) => match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => millis(since),
-            Err(before) => millis(before.duration()).saturating_neg(),
-        },
+        AtModifier::At(time) => at_millis(*time),
     })
+}
+
+/// Gives the time of an `@` in milliseconds since 1970.
+pub(crate) fn at_millis(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => millis(since),
+        Err(before) => millis(before.duration()).saturating_neg(),
+    }
 }

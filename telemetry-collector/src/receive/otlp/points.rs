@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint, number_data_point,
+    Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, NumberDataPoint, SummaryDataPoint, number_data_point,
 };
 use wattle_contract::{Labels, METRIC_NAME, Sample, Timestamp};
 
 use super::delta::Deltas;
+use super::exemplars;
 use super::names;
 use super::walk::Found;
 
@@ -36,9 +37,14 @@ pub(super) struct Points<'a> {
     /// Labels of the resource and the scope.
     pub(super) base: &'a [(String, String)],
     pub(super) kind: Kind,
+    /// A sum that only grows.
+    pub(super) is_counter: bool,
     pub(super) deltas: &'a mut Deltas,
     pub(super) found: &'a mut Found,
 }
+
+/// What a point has beside its values: attributes, nanoseconds since 1970, exemplars.
+type At<'a> = (&'a [KeyValue], u64, &'a [Exemplar]);
 
 /// One value of a point: suffix of the name, a label more, and the value.
 type Part = (&'static str, Option<(&'static str, String)>, f64);
@@ -55,7 +61,9 @@ impl Points<'_> {
                     continue;
                 }
             };
-            self.put((&point.attributes, point.time_unix_nano), vec![("", None, value)]);
+            // As in Prometheus: a gauge's say nothing that it does not say itself.
+            let exemplars = if self.is_counter { point.exemplars.as_slice() } else { &[] };
+            self.put((&point.attributes, point.time_unix_nano, exemplars), vec![("", None, value)]);
         }
     }
 
@@ -77,7 +85,8 @@ impl Points<'_> {
                 buckets.push((*bound, below));
             }
             let is_over = point.flags & NO_VALUE != 0;
-            self.histogram((&point.attributes, point.time_unix_nano), (point.count, point.sum, is_over), &buckets);
+            let at = (point.attributes.as_slice(), point.time_unix_nano, point.exemplars.as_slice());
+            self.histogram(at, (point.count, point.sum, is_over), &buckets);
         }
     }
 
@@ -101,16 +110,12 @@ impl Points<'_> {
             }
             buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
             let is_over = point.flags & NO_VALUE != 0;
-            self.histogram((&point.attributes, point.time_unix_nano), (point.count, point.sum, is_over), &buckets);
+            let at = (point.attributes.as_slice(), point.time_unix_nano, point.exemplars.as_slice());
+            self.histogram(at, (point.count, point.sum, is_over), &buckets);
         }
     }
 
-    fn histogram(
-        &mut self,
-        at: (&[KeyValue], u64),
-        (count, sum, is_over): (u64, Option<f64>, bool),
-        buckets: &[(f64, u64)],
-    ) {
+    fn histogram(&mut self, at: At<'_>, (count, sum, is_over): (u64, Option<f64>, bool), buckets: &[(f64, u64)]) {
         let value = |value: f64| if is_over { STALE } else { value };
         let finite = buckets.iter().filter(|(bound, _)| bound.is_finite());
         let mut parts: Vec<Part> =
@@ -129,19 +134,25 @@ impl Points<'_> {
                 point.quantile_values.iter().map(|one| ("", quantile(one.quantile), value(one.value))).collect();
             parts.push(("_sum", None, value(point.sum)));
             parts.push(("_count", None, value(point.count as f64)));
-            self.put((&point.attributes, point.time_unix_nano), parts);
+            self.put((&point.attributes, point.time_unix_nano, &[]), parts);
         }
     }
 
     /// Adds the values of one point.
-    fn put(&mut self, (attributes, nanos): (&[KeyValue], u64), parts: Vec<Part>) {
+    fn put(&mut self, (attributes, nanos, exemplars): At<'_>, parts: Vec<Part>) {
         let time = i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX);
         if time == 0 {
             return self.found.reject(1, self.name, "a point without a time");
         }
         let own = names::labels(attributes);
+        let mut lower = f64::NEG_INFINITY;
         for (suffix, more, value) in parts {
             let name = (METRIC_NAME.to_owned(), format!("{}{suffix}", self.name));
+            let upper = match &more {
+                Some(("le", bound)) => bound.parse().unwrap_or(f64::NEG_INFINITY),
+                None if suffix.is_empty() => f64::INFINITY,
+                _ => f64::NEG_INFINITY,
+            };
             let more = more.map(|(name, value)| (name.to_owned(), value));
             // Of a label that comes twice, the identity of the resource stays.
             let labels = Labels::new(own.iter().cloned().chain(self.base.iter().cloned()).chain(more).chain([name]));
@@ -152,6 +163,11 @@ impl Points<'_> {
                 },
                 _ => value,
             };
+            if upper > lower && !exemplars.is_empty() {
+                let own = exemplars::between(exemplars, lower, upper);
+                self.found.exemplars.extend(own.map(|exemplar| (labels.clone(), exemplar)));
+                lower = upper;
+            }
             self.found.samples.push(Sample { labels, timestamp: Timestamp(time), value });
         }
     }

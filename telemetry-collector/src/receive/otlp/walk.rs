@@ -11,11 +11,13 @@ use super::delta::Deltas;
 use super::names;
 use super::points::{Kind, Points};
 use crate::receive::intake::MetricMetadata;
+use crate::store::exemplars;
 
 /// What a request holds.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) samples: Vec<Sample>,
+    pub(super) exemplars: Vec<exemplars::Of>,
     pub(super) metadata: Vec<(String, MetricMetadata)>,
     /// Points that cannot be kept, and why the first of them.
     pub(super) rejected: i64,
@@ -130,7 +132,7 @@ fn of_metric(metric: Metric, base: &[(String, String)], deltas: &mut Deltas, fou
         Ok(kind) => kind,
         Err(reason) => return found.reject(count(&data), &metric.name, reason),
     };
-    let mut points = Points { name: &name, base, kind, deltas, found };
+    let mut points = Points { name: &name, base, kind, is_counter, deltas, found };
     match data {
         Data::Sum(sum) => points.numbers(&sum.data_points),
         Data::Gauge(gauge) => points.numbers(&gauge.data_points),

@@ -2,7 +2,7 @@
 
 use wattle_contract::Labels;
 
-use super::{Request, kind, sample};
+use super::{Request, exemplar, kind, sample};
 use crate::receive::intake::MetricMetadata;
 use crate::receive::known::{Key, Known};
 use crate::receive::wire::{Field, Fields, Malformed, text};
@@ -36,6 +36,7 @@ fn series(
     let (mut end, mut is_split) = (0, false);
     let (mut points, mut more) = (None, Vec::new());
     let mut has_histogram = false;
+    let mut exemplars = Vec::new();
     while let Some(field) = fields.next()? {
         match field {
             (1, Field::Bytes(_)) if points.is_none() => end = message.len() - fields.rest().len(),
@@ -47,6 +48,7 @@ fn series(
                     Some(_) => more.push(point),
                 }
             }
+            (3, Field::Bytes(message)) => exemplars.push(exemplar(message, labels)?),
             (4, Field::Bytes(_)) => {
                 request.histograms += 1;
                 has_histogram = true;
@@ -56,6 +58,10 @@ fn series(
     }
     if has_histogram && request.with_histogram.is_none() {
         request.with_histogram = Some(labels(message)?);
+    }
+    if !exemplars.is_empty() {
+        let labels = labels(message)?;
+        request.exemplars.extend(exemplars.into_iter().map(|exemplar| (labels.clone(), exemplar)));
     }
     let Some(first) = points else { return Ok(()) };
     let key = known.keys.of(if is_split { message } else { &message[..end] });

@@ -5,7 +5,7 @@
 
 use wattle_contract::{Labels, METRIC_NAME};
 
-use super::{Request, kind, sample};
+use super::{Request, exemplar, kind, sample};
 use crate::receive::intake::MetricMetadata;
 use crate::receive::known::{Key, Known};
 use crate::receive::wire::{Field, Fields, Malformed, text, varint};
@@ -56,16 +56,21 @@ fn series(
 ) -> Result<(), Malformed> {
     let mut refs: &[u8] = &[];
     let mut points = Vec::new();
-    let (mut histograms, mut metadata) = (0, None);
+    let (mut histograms, mut metadata, mut exemplars) = (0, None, Vec::new());
     let mut fields = Fields::new(message);
     while let Some(field) = fields.next()? {
         match field {
             (1, Field::Bytes(packed)) => refs = packed,
             (2, Field::Bytes(message)) => points.push(sample(message)?),
             (3, Field::Bytes(_)) => histograms += 1,
+            (4, Field::Bytes(message)) => exemplars.push(exemplar(message, |message| own_labels(message, symbols))?),
             (5, Field::Bytes(message)) => metadata = Some(message),
             _ => {}
         }
+    }
+    if !exemplars.is_empty() {
+        let labels = labels(refs, symbols)?;
+        request.exemplars.extend(exemplars.into_iter().map(|exemplar| (labels.clone(), exemplar)));
     }
     if histograms > 0 {
         request.histograms += histograms;
@@ -103,6 +108,17 @@ fn labels(mut refs: &[u8], symbols: &Symbols<'_>) -> Result<Labels, Malformed> {
         pairs.push((name, symbols.text(varint(&mut refs)?)?));
     }
     Ok(Labels::new(pairs))
+}
+
+/// Reads the labels of an exemplar.
+fn own_labels(message: &[u8], symbols: &Symbols<'_>) -> Result<Labels, Malformed> {
+    let mut fields = Fields::new(message);
+    while let Some(field) = fields.next()? {
+        if let (1, Field::Bytes(refs)) = field {
+            return labels(refs, symbols);
+        }
+    }
+    Ok(Labels::default())
 }
 
 fn describe(message: &[u8], symbols: &Symbols<'_>) -> Result<MetricMetadata, Malformed> {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use wattle_contract::Labels;
 
-use super::super::exposition::{Format, Item, ParseError, Parser, labels_of};
+use super::super::exposition::{Format, Item, ParseError, Parser, exemplar_of, labels_of};
 use super::super::known::{AsItIs, Key, Keys};
 use crate::store::batch::{Batch, Which};
+use crate::store::exemplars::Exemplar;
 use crate::store::head::SeriesRef;
 
 /// The bits by which Prometheus marks the end of a series (`model/value`, `StaleNaN`).
@@ -55,6 +56,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) scraped: usize,
     /// Metadata, when it is not that of the scrape before.
     pub(crate) metadata: Vec<Described<'a>>,
+    /// Exemplars, each with the series of its sample.
+    pub(crate) exemplars: Vec<(Which, Exemplar)>,
     /// Key of each label set of the batch, and whether the target gives its times.
     new: Vec<(Key, bool)>,
 }
@@ -128,6 +131,13 @@ impl Reader {
                 },
             };
             reading.batch.push(series, own_time.unwrap_or(time), raw.value);
+            match raw.exemplar.map(|text| exemplar(text, time)).transpose() {
+                Ok(found) => reading.exemplars.extend(found.map(|exemplar| (series, exemplar))),
+                Err(reason) => {
+                    failed = Some(Refused::Parse(parser.fail(reason)));
+                    break;
+                }
+            }
             if self.rules.sample_limit > 0 && reading.scraped > self.rules.sample_limit {
                 failed = Some(Refused::Samples(self.rules.sample_limit));
                 break;
@@ -203,6 +213,12 @@ impl Reader {
         }
         Ok(Labels::new(labels))
     }
+}
+
+/// Reads an exemplar; one without a time has that of the scrape.
+fn exemplar(text: &str, time: i64) -> Result<Exemplar, &'static str> {
+    let (labels, value, own) = exemplar_of(text)?;
+    Ok(Exemplar { time: own.unwrap_or(time), has_time: own.is_some(), value, labels: Labels::new(labels) })
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::store::outcome::{Appended, Reason};
 use crate::store::rows::BlockRow;
 
 /// How far ahead of the wall clock a sample may be; clocks of machines differ by less.
-pub(super) const AHEAD_MS: i64 = 600_000;
+pub(crate) const AHEAD_MS: i64 = 600_000;
 /// What the labels of one series may be in bytes.
 const LABELS_BYTES: usize = 64 << 10;
 /// Samples of one commit beyond which no further request joins it: keeps the wait of the first one short.
