@@ -1,6 +1,7 @@
 //! The roles: each builds its configuration from the settings, binds its listeners and runs until stopped.
 
 pub(crate) mod collector;
+mod decisions;
 pub(crate) mod proxy;
 pub(crate) mod scheduler;
 pub(crate) mod up;

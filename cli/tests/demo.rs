@@ -68,6 +68,7 @@ fn the_loop_closes_from_an_empty_folder() {
     is_ready(&at, &second);
     let decided = eventually(30, || second.log().contains("predicted").then_some(()));
     assert!(decided.is_some(), "the model of the first life was not used: {}", second.log());
+    somebody_looks_back(dir.path(), &at, &format!("sqlite://{data}/wattle.db"));
     let old_samples = vector_len(&at.api, "count_over_time(up%5B5m%5D)%20%3E%2040");
     assert!(old_samples > 0, "the samples of the first life are not there");
     let log = second.log();
@@ -149,6 +150,16 @@ fn somebody_asks_why(folder: &Path, at: &Addresses, process: &Background) {
     let nobody = wattle(folder, &["explain", "--pod", "hotel/nobody", "--scheduler", &scheduler]);
     assert_eq!(nobody.code, Some(1));
     assert!(nobody.stderr.contains("no decision for hotel/nobody"), "{}", nobody.stderr);
+}
+
+/// Takes the recorded decisions again, and asks which nodes are worth emptying.
+fn somebody_looks_back(folder: &Path, at: &Addresses, store: &str) {
+    let replay = wattle(folder, &["replay", "--since", "1h", "--store", store, "--json"]);
+    let told: Value = serde_json::from_str(&replay.stdout).unwrap_or_else(|_| panic!("{}", replay.stderr));
+    assert!(told["compared"].as_u64() > Some(0), "{told}");
+    assert_eq!(told["moves"], serde_json::json!([]), "the policy in use decides as it did");
+    let advice = wattle(folder, &["consolidate", "--scheduler", &format!("http://{}", at.scheduler)]);
+    assert!(advice.code == Some(0) && advice.stdout.starts_with("3 nodes, "), "{}{}", advice.stdout, advice.stderr);
 }
 
 /// Trains and scores from the same store, as the README says; power must be better than its baseline.

@@ -10,6 +10,7 @@ mod reach;
 
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -101,9 +102,11 @@ struct Extender {
 struct Tls {
     insecure: bool,
     ca_file: String,
-    ca_data: String,
+    ca_data: ByteString,
     cert_file: String,
+    cert_data: ByteString,
     key_file: String,
+    key_data: ByteString,
     server_name: String,
 }
 

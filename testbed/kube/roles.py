@@ -65,10 +65,12 @@ class Extender:
 
     def entry(self, verbs=("prioritize",), **more):
         """What KubeSchedulerConfiguration says of it."""
-        lines = ["urlPrefix: %s://127.0.0.1:%d/scheduler" % ("https" if self.context else "http", self.port), "weight: 5",
-                 "nodeCacheCapable: true", "ignorable: true", "httpTimeout: 1s"]
-        lines += ["%sVerb: %s" % (verb, verb) for verb in verbs]
-        return lines + ["%s: %s" % (key, json.dumps(value)) for key, value in more.items()]
+        scheme = "https" if getattr(self, "context", None) else "http"
+        said = {"weight": 5, "nodeCacheCapable": True, "ignorable": True, "httpTimeout": "1s"}
+        said.update(("%sVerb" % verb, verb) for verb in verbs)
+        said.update(more)
+        return (["urlPrefix: %s://127.0.0.1:%d/scheduler" % (scheme, self.port)] +
+                ["%s: %s" % (key, json.dumps(value)) for key, value in said.items()])
 
     def metric(self, start):
         lines = http_get(self.own, "/metrics")[1].splitlines()

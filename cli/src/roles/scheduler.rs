@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use wattle_contract::{ClusterSnapshot, Decision, Millicores};
 use wattle_scheduler::{CarbonSource, Config, Scheduler, TlsFiles, follow_snapshots};
 
-use super::{join_within, until_stopped};
+use super::{decisions, join_within, until_stopped};
 use crate::learn::{self, Learned};
 use crate::listen::Ports;
 use crate::own::{self, Readiness};
@@ -47,8 +47,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         Arc::clone(&learned),
         shutdown.clone(),
     ));
-    let (decisions, log) = mpsc::channel(DECISIONS);
-    tokio::spawn(log_decisions(log));
+    let (decisions, made) = mpsc::channel(DECISIONS);
+    match settings.scheduler.store.clone() {
+        Some(url) => tokio::spawn(decisions::open_and_record(url, made, shutdown.clone())),
+        None => tokio::spawn(decisions::log(made)),
+    };
     let scheduler = start(&settings, listener, followed, &learned, decisions, &registry, shutdown.clone()).await?;
     tokio::spawn(own::serve(own_listener, registry, ready.clone(), shutdown.clone()));
     progress::say(&format!("wattle scheduler\n{}", banner::listeners(ports.bound())));
@@ -125,13 +128,5 @@ fn tls(settings: &Settings) -> anyhow::Result<Option<TlsFiles>> {
         }
         (None, None) if own.tls_client_ca.is_none() => Ok(None),
         _ => anyhow::bail!("HTTPS needs both scheduler.tls_certificate and scheduler.tls_key"),
-    }
-}
-
-/// Puts decisions into the log where no store is at hand.
-async fn log_decisions(mut decisions: mpsc::Receiver<Decision>) {
-    while let Some(decision) = decisions.recv().await {
-        let node = decision.best().map(|best| best.node.as_str()).unwrap_or_default();
-        tracing::debug!(decision.id = %decision.id, pod = %decision.pod.pod, node.name = node, "pod scored");
     }
 }

@@ -12,12 +12,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wattle_collector::Collector;
-use wattle_collector::store::Store;
-use wattle_contract::Decision;
 use wattle_proxy::Proxy;
 use wattle_scheduler::Scheduler;
 
-use super::{collector, join_within, proxy, scheduler, until_stopped};
+use super::{collector, decisions, join_within, proxy, scheduler, until_stopped};
 use crate::args::Up;
 use crate::demo::{self, RunningDemo};
 use crate::learn::{self, Learned};
@@ -106,14 +104,14 @@ async fn start(
     let extender = bound.scheduler.local_addr()?;
     let collector = collector::start(settings, bound.collector, &registry, shutdown.clone()).await?;
     let store = collector.store();
-    let (decisions, recorded) = mpsc::channel(DECISIONS);
-    tokio::spawn(record_decisions(Arc::clone(&store), recorded));
+    let (sender, recorded) = mpsc::channel(DECISIONS);
+    tokio::spawn(decisions::record(Arc::clone(&store), recorded));
     let scheduler = scheduler::start(
         settings,
         bound.scheduler,
         collector.snapshots(),
         &learned,
-        decisions,
+        sender,
         &registry,
         shutdown.clone(),
     )
@@ -158,13 +156,4 @@ async fn stop(running: Running, settings: &Settings) {
     };
     join_within(within, "demo, proxy and scheduler", senders).await;
     join_within(within, "collector", collector.join()).await;
-}
-
-/// Keeps decisions in the store.
-async fn record_decisions(store: Arc<Store>, mut decisions: mpsc::Receiver<Decision>) {
-    while let Some(decision) = decisions.recv().await {
-        if let Err(error) = store.record_decision(&decision).await {
-            tracing::warn!(%error, decision.id = %decision.id, "a decision was not recorded");
-        }
-    }
 }

@@ -136,6 +136,8 @@ section! {
         listen: SocketAddr = "127.0.0.1:8888";
         /// Collector to follow when it runs elsewhere.
         collector: String = "http://127.0.0.1:9090";
+        /// Database that decisions are recorded in when the role runs apart (`postgres://…`, `sqlite://FILE`); empty records none.
+        store: Option<String> = "";
         /// Highest score of a node; kube-scheduler expects 10.
         top_score: u64 = "10", "1 to 1000", |s| (1..=1_000).contains(s);
         /// Weight of predicted power where a pod does not say.

@@ -182,7 +182,7 @@ fn weight(extender: &Extender, facts: &Facts, findings: &mut Vec<Finding>) {
 fn tls(extender: &Extender, findings: &mut Vec<Finding>) {
     let is_https = extender.url_prefix.starts_with("https://");
     let tls = extender.tls_config.as_ref();
-    let has_ca = tls.is_some_and(|tls| !tls.ca_file.is_empty() || !tls.ca_data.is_empty());
+    let has_ca = tls.is_some_and(|tls| !tls.ca_file.is_empty() || !tls.ca_data.0.is_empty());
     let is_insecure = tls.is_some_and(|tls| tls.insecure);
     if is_insecure && has_ca {
         findings.push(error(

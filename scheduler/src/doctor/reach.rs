@@ -1,9 +1,9 @@
 //! Whether the extender answers under the address that kube-scheduler is given, the way kube-scheduler would ask.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -85,10 +85,9 @@ async fn ask(extender: &Extender) -> Result<(), Unreached> {
 fn client(extender: &Extender) -> Result<ClientConfig, Unreached> {
     let mut roots = RootCertStore::empty();
     let tls = extender.tls_config.as_ref();
-    if let Some(file) = tls.map(|tls| tls.ca_file.as_str()).filter(|file| !file.is_empty()) {
-        let why = |why: String| Unreached::File(file.to_owned(), why);
-        let found = CertificateDer::pem_file_iter(Path::new(file)).map_err(|error| why(error.to_string()))?;
-        for certificate in found {
+    if let Some(pem) = tls.map(|tls| pem("caFile", &tls.ca_file, &tls.ca_data)).transpose()? {
+        let why = |why: String| Unreached::File("the CA".to_owned(), why);
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|error| why(error.to_string()))?;
             roots.add(certificate).map_err(|error| why(error.to_string()))?;
         }
@@ -96,7 +95,7 @@ fn client(extender: &Extender) -> Result<ClientConfig, Unreached> {
     if roots.is_empty() {
         return Err(Unreached::File(
             "caFile".to_owned(),
-            "it is not set, so the certificate cannot be verified".to_owned(),
+            "neither it nor caData is set, so the certificate cannot be verified".to_owned(),
         ));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -104,14 +103,28 @@ fn client(extender: &Extender) -> Result<ClientConfig, Unreached> {
         .with_safe_default_protocol_versions()
         .map_err(|error| Unreached::File("caFile".to_owned(), error.to_string()))?
         .with_root_certificates(roots);
-    let (cert, key) = tls.map(|tls| (tls.cert_file.as_str(), tls.key_file.as_str())).unwrap_or_default();
+    let Some(tls) = tls else { return Ok(config.with_no_client_auth()) };
+    let cert = pem("certFile", &tls.cert_file, &tls.cert_data)?;
+    let key = pem("keyFile", &tls.key_file, &tls.key_data)?;
     if cert.is_empty() || key.is_empty() {
         return Ok(config.with_no_client_auth());
     }
-    let why = |error: rustls::pki_types::pem::Error| Unreached::File(cert.to_owned(), error.to_string());
-    let chain = CertificateDer::pem_file_iter(cert).map_err(why)?.collect::<Result<Vec<_>, _>>().map_err(why)?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(why)?;
-    config.with_client_auth_cert(chain, key).map_err(|error| Unreached::File(cert.to_owned(), error.to_string()))
+    let why =
+        |error: rustls::pki_types::pem::Error| Unreached::File("the client certificate".to_owned(), error.to_string());
+    let chain = CertificateDer::pem_slice_iter(&cert).collect::<Result<Vec<_>, _>>().map_err(why)?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(why)?;
+    config
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| Unreached::File("the client certificate".to_owned(), error.to_string()))
+}
+
+/// Reads what a field holds itself, or the file that its sibling names; what is in the configuration goes first, as in
+/// kube-scheduler. Empty where there is neither.
+fn pem(key: &str, file: &str, data: &ByteString) -> Result<Vec<u8>, Unreached> {
+    if !data.0.is_empty() || file.is_empty() {
+        return Ok(data.0.clone());
+    }
+    std::fs::read(file).map_err(|error| Unreached::File(format!("{key} {file}"), error.to_string()))
 }
 
 async fn livez(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: &str) -> Result<(), Unreached> {

@@ -76,6 +76,50 @@ async fn absurd_annotations_and_requests_are_ignored_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_says_little_or_nonsense_is_scored_all_the_same() {
+    let world = World::measured(Config::default(), 0).await;
+    let annotated = |annotations: &str| format!(r#"{{"metadata":{{"name":"p","annotations":{annotations}}}}}"#);
+    let long = format!(r#"{{"wattle.dev/objective":"{}"}}"#, "energy".repeat(20_000));
+    for pod in [
+        r#"{"metadata":{"name":"p"}}"#.to_owned(),
+        r#"{"metadata":{"name":"p"},"spec":{"containers":[]}}"#.to_owned(),
+        r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c"}]}}"#.to_owned(),
+        r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","resources":{"requests":{}}}]}}"#.to_owned(),
+        r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"0"}}}]}}"#
+            .to_owned(),
+        annotated(r#"{"wattle.dev/weight-energy":"NaN","wattle.dev/weight-latency":"inf"}"#),
+        annotated(r#"{"wattle.dev/weight-energy":"0","wattle.dev/weight-latency":"0"}"#),
+        annotated(r#"{"wattle.dev/slo-p95-ms":"-1","wattle.dev/objective":"\u0000"}"#),
+        annotated(&long),
+    ] {
+        let body = format!(r#"{{"Pod":{pod},"NodeNames":["node-00000","node-00001"]}}"#);
+
+        let reply = world.post("/scheduler/prioritize", body.as_bytes()).await;
+
+        let scores = reply.json();
+        assert_eq!((reply.status, scores.as_array().map(Vec::len)), (200, Some(2)), "{}", reply.text());
+        assert!((0..2).all(|at| scores[at]["Score"].as_u64().is_some_and(|score| score <= 10)), "{}", reply.text());
+        assert!((0..2).any(|at| scores[at]["Score"] == 10), "predicted, not neutral: {}", reply.text());
+    }
+    assert_eq!(world.metric(r#"wattle_scheduler_rejections_total{reason="absurd_value"}"#), 5.0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_nearly_a_hundred_megabytes_is_answered() {
+    let world = World::measured(Config { deadline: Duration::from_secs(60), ..Config::default() }, 0).await;
+    let padding = "x".repeat(100_000_000);
+    let body = format!(
+        r#"{{"Pod":{{"metadata":{{"name":"p","annotations":{{"example.com/long":"{padding}"}}}}}},"NodeNames":["node-00000"]}}"#
+    );
+
+    let reply = world.post("/scheduler/prioritize", body.as_bytes()).await;
+
+    assert_eq!(reply.text(), r#"[{"Host":"node-00000","Score":10}]"#);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_beyond_the_limit_is_refused_before_it_is_read() {
     let config = Config { max_body_bytes: 10_000, ..Config::default() };
     let world = World::empty(config, None).await;

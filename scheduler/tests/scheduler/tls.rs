@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::ByteString;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use wattle_scheduler::doctor::reach;
 use wattle_scheduler::{Config, Error, TlsFiles};
 
 use crate::world::{Connection, World, args};
@@ -122,6 +124,44 @@ async fn a_client_certificate_is_demanded_where_an_authority_is_set() {
     let mut known = Connection::to(authority.connect(&world, true, b"http/1.1").await.expect("a handshake"));
     assert_eq!(known.post("/scheduler/filter", ask.as_bytes()).await.status, 200);
     drop(known);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_asks_with_the_certificates_of_the_configuration_in_files_or_inline() {
+    let authority = Authority::new();
+    let config = Config { tls: Some(authority.files(true)), ..Config::default() };
+    let world = World::empty(config, None).await;
+    let (cert, key) = authority.issue("kube-scheduler");
+    let inline = |pem: String| serde_json::to_string(&ByteString(pem.into_bytes())).expect("base64");
+    let ca_file = authority.folder.path().join("ca.pem").display().to_string();
+    let client = format!("certData: {}, keyData: {}", inline(cert.pem()), inline(key.serialize_pem()));
+    let found = async |tls: &str| {
+        let text = format!(
+            "extenders:\n- urlPrefix: https://{}/scheduler\n  enableHTTPS: true\n  tlsConfig: {{{tls}}}\n",
+            world.address
+        );
+        let mut findings = reach(&text).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let finding = findings.remove(0);
+        (finding.label, finding.message)
+    };
+
+    let by_file = found(&format!("caFile: {ca_file}, {client}")).await;
+    let by_data = found(&format!("caData: {}, {client}", inline(authority.issuer.pem()))).await;
+    let stranger = found(&format!("caData: {}", inline(authority.issuer.pem()))).await;
+    let other = found(&format!("caData: {}, {client}", inline(Authority::new().issuer.pem()))).await;
+    let nobody = found("insecure: true").await;
+    let missing = found("caFile: /nonexistent/ca.pem").await;
+
+    assert_eq!((by_file.0, by_data.0), ("reachable", "reachable"), "{by_file:?} {by_data:?}");
+    assert_eq!(
+        (stranger.0, other.0, nobody.0, missing.0),
+        ("unreachable", "unreachable", "unreachable", "unreachable")
+    );
+    assert!(other.1.contains("the TLS handshake failed"), "{}", other.1);
+    assert!(nobody.1.contains("neither it nor caData is set"), "{}", nobody.1);
+    assert!(missing.1.contains("caFile /nonexistent/ca.pem"), "{}", missing.1);
     world.stop().await;
 }
 
