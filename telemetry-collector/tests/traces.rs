@@ -312,7 +312,9 @@ async fn kialis_default_the_grpc_query_service_answers_alike() {
         (back.span_id.as_slice(), back.process.as_ref().map(|p| p.service_name.as_str())),
         (&[3; 8][..], Some("back"))
     );
-    let find = common::grpc::Find { query: Some(common::grpc::Query { service_name: "back".to_owned() }) };
+    let find = common::grpc::Find {
+        query: Some(common::grpc::Query { service_name: "back".to_owned(), ..Default::default() }),
+    };
     let found =
         common::grpc::call(&running.jaeger_grpc, "jaeger.api_v2.QueryService/FindTraces", find.encode_to_vec()).await;
     assert_eq!(found.expect("answered").len(), 1);

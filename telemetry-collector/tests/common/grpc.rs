@@ -70,10 +70,74 @@ pub struct Find {
     pub query: Option<Query>,
 }
 
+/// `TraceQueryParameters`.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Query {
     #[prost(string, tag = "1")]
     pub service_name: String,
+    #[prost(string, tag = "2")]
+    pub operation_name: String,
+    #[prost(map = "string, string", tag = "3")]
+    pub tags: std::collections::HashMap<String, String>,
+    #[prost(message, optional, tag = "4")]
+    pub start_time_min: Option<Seconds>,
+    #[prost(message, optional, tag = "5")]
+    pub start_time_max: Option<Seconds>,
+    #[prost(message, optional, tag = "6")]
+    pub duration_min: Option<Seconds>,
+    #[prost(message, optional, tag = "7")]
+    pub duration_max: Option<Seconds>,
+    #[prost(int32, tag = "8")]
+    pub search_depth: i32,
+}
+
+/// `google.protobuf.Timestamp` and `google.protobuf.Duration`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Seconds {
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
+}
+
+impl Seconds {
+    pub fn of(nanos: u64) -> Self {
+        let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        Self { seconds: seconds.try_into().expect("in range"), nanos: nanos.try_into().expect("below a second") }
+    }
+}
+
+/// `GetOperationsResponse`: the names alone.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Operations {
+    #[prost(string, repeated, tag = "1")]
+    pub names: Vec<String>,
+}
+
+/// `GetDependenciesRequest`.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Dependencies {
+    #[prost(message, optional, tag = "1")]
+    pub start: Option<Seconds>,
+    #[prost(message, optional, tag = "2")]
+    pub end: Option<Seconds>,
+}
+
+/// `GetDependenciesResponse`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Links {
+    #[prost(message, repeated, tag = "1")]
+    pub links: Vec<Link>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Link {
+    #[prost(string, tag = "1")]
+    pub parent: String,
+    #[prost(string, tag = "2")]
+    pub child: String,
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -84,6 +148,8 @@ pub struct Chunk {
 
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Span {
+    #[prost(bytes = "vec", tag = "1")]
+    pub trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub span_id: Vec<u8>,
     #[prost(string, tag = "3")]

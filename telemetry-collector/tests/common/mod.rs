@@ -86,12 +86,18 @@ pub async fn try_start(config: Config) -> Option<Running> {
 }
 
 /// One exchange; gives status, headers and body.
-pub async fn send(request: Request<Full<Bytes>>) -> (StatusCode, http::HeaderMap, String) {
+pub async fn exchange(request: Request<Full<Bytes>>) -> (StatusCode, http::HeaderMap, Bytes) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = client.request(request).await.expect("an answer");
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("a whole body").to_bytes();
-    (head.status, head.headers, String::from_utf8_lossy(&body).into_owned())
+    (head.status, head.headers, body)
+}
+
+/// One exchange whose answer is a text.
+pub async fn send(request: Request<Full<Bytes>>) -> (StatusCode, http::HeaderMap, String) {
+    let (status, headers, body) = exchange(request).await;
+    (status, headers, String::from_utf8_lossy(&body).into_owned())
 }
 
 pub async fn get(address: &str, path: &str) -> (StatusCode, String) {
