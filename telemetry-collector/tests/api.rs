@@ -162,3 +162,68 @@ async fn a_query_that_nests_without_end_is_refused() {
     let wide = format!("temperature{{pod!~\"{}\"}}", "-+(a)".repeat(1_000));
     assert_eq!(query(&running.api, &wide, 60.0).await["status"], "success");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_tell_how_the_last_scrape_went_and_why_it_failed() {
+    let good = common::target::serve("# HELP a What.\n# TYPE a gauge\na 1\n".to_owned(), common::target::TEXT).await;
+    let broken = common::target::serve("a{ 1\n".to_owned(), common::target::TEXT).await;
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("bound").to_string()
+    };
+    let mut good_job = common::job("good", &good);
+    good_job.targets[0].labels.push(("zone".to_owned(), "z1".to_owned()));
+    let scrape =
+        vec![good_job, common::job("bad", &broken), common::job("gone", &closed), common::job("bad", "no address")];
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = start(Config { store_url: sqlite(dir.path()), scrape, ..Config::default() }).await;
+    let data = async |path: &str| {
+        let (status, body) = get(&running.api, path).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")["data"].clone()
+    };
+
+    let all = common::until("a scrape of each", async || {
+        let found = data("/api/v1/targets").await;
+        let active = found["activeTargets"].as_array()?;
+        active.iter().all(|target| target["health"] != "unknown").then_some(found)
+    })
+    .await;
+
+    let of = |address: &str| {
+        let active = all["activeTargets"].as_array().expect("a list").iter();
+        active.clone().find(|target| target["discoveredLabels"]["__address__"] == address).expect("the target").clone()
+    };
+    let (up, parse, connection) = (of(&good), of(&broken), of(&closed));
+    assert_eq!((&up["health"], &up["lastError"], &up["labels"]["zone"]), (&json!("up"), &json!(""), &json!("z1")));
+    assert_eq!((&up["scrapeInterval"], &up["scrapePool"]), (&json!("200ms"), &json!("good")));
+    assert!(up["lastScrapeDuration"].as_f64().is_some_and(|took| took > 0.0), "{up}");
+    assert!(up["lastScrape"].as_str().is_some_and(|at| at.starts_with("20")), "{up}");
+    let error = |target: &serde_json::Value| target["lastError"].as_str().unwrap_or("").to_owned();
+    assert!(parse["health"] == "down" && error(&parse).contains("no exposition: line 1"), "{parse}");
+    assert!(connection["health"] == "down" && error(&connection).contains("onnection refused"), "{connection}");
+    assert_eq!(all["droppedTargets"][0]["discoveredLabels"]["__address__"], "no address");
+    assert_eq!(all["droppedTargetCounts"], json!({ "bad": 1, "gone": 0, "good": 0 }));
+    let counts =
+        |found: &serde_json::Value| ["activeTargets", "droppedTargets"].map(|key| found[key].as_array().map(Vec::len));
+    assert_eq!(counts(&data("/api/v1/targets?state=active").await), [Some(3), Some(0)]);
+    assert_eq!(counts(&data("/api/v1/targets?state=dropped").await), [Some(0), Some(1)]);
+    assert_eq!(counts(&data("/api/v1/targets?scrapePool=gone").await), [Some(1), Some(0)]);
+    let told = data("/api/v1/targets/metadata?match_target=%7Bzone%3D%22z1%22%7D").await;
+    let target = json!({ "instance": good, "job": "good", "zone": "z1" });
+    assert_eq!(told, json!([{ "target": target, "metric": "a", "type": "gauge", "help": "What.", "unit": "" }]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deepest_query_that_is_taken_is_drawn_as_a_tree() {
+    let (running, _dir) = filled().await;
+    let deep = "abs(".repeat(499) + "temperature" + &")".repeat(499);
+
+    for path in ["parse_query", "format_query", "query_exemplars"] {
+        let form = "application/x-www-form-urlencoded";
+        let (status, body) = post(&running.api, &format!("/api/v1/{path}"), form, format!("query={deep}")).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+    }
+    running.stop().await;
+}

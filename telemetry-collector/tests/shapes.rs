@@ -97,6 +97,10 @@ async fn what_clients_send_is_answered_as_a_real_prometheus_does() {
         (vec![("__name__", "http_requests_total"), ("job", "web"), ("pod", "a")], points(15.0)),
         (vec![("__name__", "http_requests_total"), ("job", "web"), ("pod", "b")], points(30.5)),
         (vec![("__name__", "temperature"), ("a.b", "dotted"), ("pod", "a")], vec![(end * 1000, f64::INFINITY)]),
+        (vec![("__name__", "a:b.c"), ("pod", "\"q\"\n\\")], vec![(end * 1000, 1e-9)]),
+        (vec![("__name__", "a:3"), ("instance", "i")], vec![(end * 1000, 1e300)]),
+        (vec![("__name__", "big")], vec![(end * 1000, 1_234_567.5)]),
+        (vec![("__name__", "small")], vec![(end * 1000, -0.000_123)]),
     ];
     for address in [&ours.api, &theirs.address] {
         let (status, body) = write(address, &series).await;
@@ -104,14 +108,16 @@ async fn what_clients_send_is_answered_as_a_real_prometheus_does() {
     }
 
     let mut differences = Vec::new();
-    for asked in table::all(end) {
+    let all = table::all(end);
+    let count = all.len();
+    for asked in all {
         let (mine, _, mine_json) = ask(&ours.api, &asked).await;
         let (real, _, real_json) = ask(&theirs.address, &asked).await;
         if let Some(found) = difference(&asked.alike, (mine, mine_json), (real, real_json)) {
             differences.push(format!("{} {}?{}\n     {found}", asked.method, asked.path, asked.form));
         }
     }
-    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(differences.is_empty(), "{} of {count} differ:\n{}", differences.len(), differences.join("\n"));
 
     headers_are_those_of_prometheus(&ours.api, &theirs.address).await;
     ours.stop().await;

@@ -140,9 +140,9 @@ impl Table {
     /// `limit`, where Prometheus has it.
     fn limited(&mut self) {
         let [from, to, at] = self.times();
-        for path in ["/api/v1/labels", "/api/v1/label/pod/values"] {
-            self.add(Alike::Same, GET, path, &[("limit", "1")]);
-        }
+        self.add(Alike::Same, GET, "/api/v1/labels", &[("limit", "1")]);
+        // Which of the values is not said.
+        self.add(Alike::Shape, GET, "/api/v1/label/pod/values", &[("limit", "1")]);
         self.add(Alike::Same, GET, "/api/v1/series", &[("match[]", "{job=\"web\"}"), ("limit", "1")]);
         self.add(
             Alike::Same,
@@ -269,6 +269,16 @@ impl Table {
         self.add(Alike::Status, &[Method::PUT, Method::DELETE], "/api/v1/query", &[("query", "1")]);
         self.add(Alike::Status, POST, "/api/v1/label/pod/values", &[]);
         self.add(Alike::Status, GET, "/federate", &[("match[]", "{")]);
-        self.add(Alike::Status, GET, "/federate", &[("match[]", "temperature")]);
+        for accept in ["text/plain;version=0.0.4", "text/plain;version=1.0.0;escaping=allow-utf-8"] {
+            let every = form(&[("match[]", "{__name__=~\".+\"}")]);
+            let headers = vec![("accept", accept)];
+            self.all.push(Asked { headers, ..Asked::new(Method::GET, "/federate", &every) });
+        }
+        self.add(
+            Alike::Same,
+            GET,
+            "/federate",
+            &[("match[]", "temperature"), ("match[]", "http_requests_total{pod=\"b\"}")],
+        );
     }
 }

@@ -1,29 +1,72 @@
 //! `/federate`: the newest sample of each series that matches, as an exposition another Prometheus scrapes.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use wattle_contract::{Labels, METRIC_NAME};
 
 use super::form::Form;
-use super::{Api, metadata, plain_number};
+use super::{Api, metadata, render};
 use crate::query::promql::{QueryError, is_absent};
 use crate::receive::intake::now;
 use crate::store::read::Points;
 use crate::store::samples::Samples;
 
 /// Answers `/federate?match[]=…`.
-pub(super) async fn federate(State(api): State<Api>, form: Form) -> Response {
-    match exposition(&api, &form).await {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+pub(super) async fn federate(State(api): State<Api>, headers: HeaderMap, form: Form) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let names = if accept.into_iter().any(|value| value.contains("escaping=allow-utf-8")) {
+        Names::Quoted
+    } else {
+        Names::Classic
+    };
+    let kind = match names {
+        Names::Classic => "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+        Names::Quoted => "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+    };
+    match exposition(&api, &form, names).await {
+        Ok(text) => ([(header::CONTENT_TYPE, kind)], text).into_response(),
         Err(error @ QueryError::BadData(_)) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
 
-async fn exposition(api: &Api, form: &Form) -> Result<String, QueryError> {
+/// What a metric's name may have and a label's may not.
+const METRIC: &str = ":";
+
+/// How names are written that the classic format does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// With underscores in place of what it does not have.
+    Classic,
+    /// In double quotes, for clients that say they read it.
+    Quoted,
+}
+
+impl Names {
+    /// Writes a name; `also` is what it may have beside letters, digits and underscores.
+    fn write<'a>(self, name: &'a str, also: &str) -> Cow<'a, str> {
+        let fits = |(at, c): (usize, char)| {
+            c == '_' || c.is_ascii_alphabetic() || also.contains(c) || (at > 0 && c.is_ascii_digit())
+        };
+        if name.char_indices().all(fits) {
+            return Cow::Borrowed(name);
+        }
+        match self {
+            Self::Quoted => Cow::Owned(format!("\"{}\"", escaped(name))),
+            Self::Classic => name.char_indices().map(|(at, c)| if fits((at, c)) { c } else { '_' }).collect(),
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+async fn exposition(api: &Api, form: &Form, names: Names) -> Result<String, QueryError> {
     let end = now().0;
     let lookback = i64::try_from(api.limits.lookback.as_millis()).unwrap_or(i64::MAX);
     let start = end.saturating_sub(lookback).saturating_add(1);
@@ -47,25 +90,29 @@ async fn exposition(api: &Api, form: &Form) -> Result<String, QueryError> {
     for (labels, time, value) in lines {
         let name = labels.metric_name();
         if name != last {
-            let _ = writeln!(out, "# TYPE {name} untyped");
+            let _ = writeln!(out, "# TYPE {} untyped", names.write(name, METRIC));
             name.clone_into(&mut last);
         }
-        line(&mut out, &labels, time, value);
+        line(&mut out, &labels, names, (time, value));
     }
     Ok(out)
 }
 
-fn line(out: &mut String, labels: &Labels, time: i64, value: f64) {
-    out.push_str(labels.metric_name());
-    let mut separator = "{";
+fn line(out: &mut String, labels: &Labels, names: Names, (time, value): (i64, f64)) {
+    let metric = names.write(labels.metric_name(), METRIC);
+    let mut separator = if metric.starts_with('"') { "," } else { "{" };
+    if separator == "," {
+        // A name in quotes stands in the braces.
+        out.push('{');
+    }
+    out.push_str(&metric);
     for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let _ = write!(out, "{separator}{name}=\"{escaped}\"");
+        let _ = write!(out, "{separator}{}=\"{}\"", names.write(name, ""), escaped(value));
         separator = ",";
     }
     // Prometheus writes an instance for every series: a federating server tells by it that there was none.
     if labels.get("instance").is_none() {
         let _ = write!(out, "{separator}instance=\"\"");
     }
-    let _ = writeln!(out, "}} {} {time}", plain_number(value));
+    let _ = writeln!(out, "}} {} {time}", render::exposed(value));
 }

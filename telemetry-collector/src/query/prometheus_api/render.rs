@@ -11,17 +11,29 @@ use crate::query::promql::{Grid, QueryError, Series, Value, is_absent};
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&size) {
-        let text = format!("{value:e}");
-        return match text.split_once('e') {
-            // Go writes a sign, and two digits at least.
-            Some((digits, power)) => match power.strip_prefix('-') {
-                Some(power) => format!("{digits}e-{power:0>2}"),
-                None => format!("{digits}e+{power:0>2}"),
-            },
-            None => text,
-        };
+        return scientific(&format!("{value:e}"));
     }
     plain_number(value)
+}
+
+/// Writes a number as Prometheus's expositions have it: with an exponent below 1e-4 and from 1e6 on.
+pub(super) fn exposed(value: f64) -> String {
+    let text = format!("{value:e}");
+    match text.split_once('e').and_then(|(_, power)| power.parse().ok()) {
+        Some(-4..6) | None => plain_number(value),
+        Some(_) => scientific(&text),
+    }
+}
+
+/// Writes an exponent as Go does: with a sign, and two digits at least.
+fn scientific(text: &str) -> String {
+    match text.split_once('e') {
+        Some((digits, power)) => match power.strip_prefix('-') {
+            Some(power) => format!("{digits}e-{power:0>2}"),
+            None => format!("{digits}e+{power:0>2}"),
+        },
+        None => text.to_owned(),
+    }
 }
 
 /// Writes a number without exponent, as `count_values` does.
