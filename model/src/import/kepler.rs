@@ -20,8 +20,11 @@ use crate::Error;
 /// Energy counters in joules, widest zone first; the second and third are added.
 const PLATFORM: [&str; 2] = ["kepler_node_platform_joules_total", "kepler_platform_joules_total"];
 const PARTS: [&str; 2] = ["kepler_node_package_joules_total", "kepler_node_dram_joules_total"];
-/// Processor time counter in microseconds.
-const CPU: [&str; 2] = ["kepler_node_bpf_cpu_time_us_total", "kepler_container_bpf_cpu_time_us_total"];
+/// Processor time counters in microseconds, and those of older Keplers in milliseconds.
+const CPU_US: [&str; 2] = ["kepler_node_bpf_cpu_time_us_total", "kepler_container_bpf_cpu_time_us_total"];
+const CPU_MS: [&str; 2] = ["kepler_node_bpf_cpu_time_ms_total", "kepler_container_bpf_cpu_time_ms_total"];
+/// Labels that may name the node of a series, the surest first.
+const NODE: [&str; 4] = ["node_name", "node", "exported_instance", "instance"];
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -59,14 +62,28 @@ pub fn windows_from_kepler_json(
     let fault = |line: u64, reason: String| Error::Import { name: name.to_owned(), line, reason };
     let answers: BTreeMap<String, Answer> =
         serde_json::from_str(&text).map_err(|error| fault(error.line() as u64, error.to_string()))?;
-    let rates = |metric: &str| answers.get(metric).map(rates);
-    let platform = PLATFORM.iter().find_map(|metric| rates(metric));
-    let watts = match platform {
-        Some(watts) => watts,
-        None => PARTS.iter().filter_map(|metric| rates(metric)).fold(Rates::new(), add),
+    let named = |metric: &&str| -> Result<Option<Rates>, Error> {
+        let nameless = || fault(1, format!("a series of {metric} names no node: expected a label {}", NODE.join(", ")));
+        answers.get(*metric).map(|answer| rates(answer).ok_or_else(nameless)).transpose()
     };
-    let Some(cpu) = CPU.iter().find_map(|metric| rates(metric)) else {
-        return Err(fault(1, format!("no processor time: expected one of {}", CPU.join(", "))));
+    let first = |metrics: &[&str]| metrics.iter().map(named).find_map(Result::transpose).transpose();
+    let watts = match first(&PLATFORM)? {
+        Some(watts) => watts,
+        None => PARTS
+            .iter()
+            .map(named)
+            .filter_map(Result::transpose)
+            .try_fold(Rates::new(), |sum, more| Ok::<_, Error>(add(sum, more?)))?,
+    };
+    let (cpu, a_millicore) = match (first(&CPU_US)?, first(&CPU_MS)?) {
+        (Some(cpu), _) => (cpu, 1000.0),
+        (None, Some(cpu)) => (cpu, 1.0),
+        (None, None) => {
+            return Err(fault(
+                1,
+                format!("no processor time: expected one of {}", [CPU_US, CPU_MS].concat().join(", ")),
+            ));
+        }
     };
     if watts.is_empty() {
         return Err(fault(1, format!("no energy: expected one of {}", [PLATFORM, PARTS].concat().join(", "))));
@@ -74,7 +91,7 @@ pub fn windows_from_kepler_json(
     let mut windows: BTreeMap<(i64, i64), Vec<NodeWindow>> = BTreeMap::new();
     for (node, spans) in cpu {
         let node_name = NodeName::from(node.as_str());
-        for (span, used_us) in spans {
+        for (span, used) in spans {
             let power = watts.get(&node).and_then(|watts| watts.get(&span)).copied().and_then(Watts::new);
             windows.entry(span).or_default().push(NodeWindow {
                 node: node_name.clone(),
@@ -82,7 +99,7 @@ pub fn windows_from_kepler_json(
                 power_watts: power,
                 energy_joules: None,
                 energy_source: power.map(|_| EnergySource::Measured),
-                cpu_used_millicores: Millicores::new(used_us / 1000.0),
+                cpu_used_millicores: Millicores::new(used / a_millicore),
                 memory_used_bytes: None,
                 requests_per_second: None,
                 pods: None,
@@ -102,15 +119,16 @@ fn add(mut sum: Rates, more: Rates) -> Rates {
     sum
 }
 
-fn rates(answer: &Answer) -> Rates {
+/// Sums rates by node; `None` when a series names no node.
+fn rates(answer: &Answer) -> Option<Rates> {
     let series = match answer {
         Answer::Series(series) | Answer::Response { data: Matrix { result: series } } => series,
-        Answer::Other(_) => return Rates::new(),
+        Answer::Other(_) => return Some(Rates::new()),
     };
     let mut rates = Rates::new();
     for Series { metric, values } in series {
-        let label = ["node_name", "node", "exported_instance", "instance"].iter().find_map(|label| metric.get(*label));
-        let node = rates.entry(label.cloned().unwrap_or_default()).or_default();
+        let node = NODE.iter().find_map(|label| metric.get(*label)).filter(|node| !node.is_empty())?;
+        let node = rates.entry(node.clone()).or_default();
         for pair in values.windows(2) {
             let value = |at: usize| pair[at].1.parse::<f64>().ok().filter(|value| value.is_finite());
             let (Some(before), Some(now)) = (value(0), value(1)) else { continue };
@@ -121,7 +139,7 @@ fn rates(answer: &Answer) -> Rates {
             }
         }
     }
-    rates
+    Some(rates)
 }
 
 #[cfg(test)]
@@ -146,6 +164,12 @@ mod tests {
         assert_eq!(node(0).power_watts, Watts::new(110.0));
         assert_eq!(node(0).cpu_used_millicores, Millicores::new(1500.0));
         assert_eq!(node(1).power_watts, Watts::new(20.0));
+        let older = text.replace("cpu_time_us", "cpu_time_ms").replace("000\"]", "\"]");
+        let older = windows_from_kepler_json("k.json", older.as_bytes(), &BTreeMap::new()).expect("windows");
+        assert_eq!(older[0].nodes[0].cpu_used_millicores, Millicores::new(1500.0));
+        let nameless = text.replace("\"instance\"", "\"job\"");
+        let refused = windows_from_kepler_json("k.json", nameless.as_bytes(), &BTreeMap::new()).expect_err("no node");
+        assert!(refused.to_string().contains("kepler_node_package_joules_total names no node"), "{refused}");
         assert!(windows_from_kepler_json("k.json", "{}".as_bytes(), &BTreeMap::new()).is_err());
         assert!(windows_from_kepler_json("k.json", "[1".as_bytes(), &BTreeMap::new()).is_err());
     }

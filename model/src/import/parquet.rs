@@ -3,9 +3,11 @@
 //! A null, and a NaN (which some writers mean by it), is unknown. A time becomes milliseconds since 1970.
 
 use bytes::Bytes;
+use parquet::basic::{LogicalType, TimeUnit};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
+use parquet::schema::types::Type;
 
 use crate::Error;
 use crate::csv::Csv;
@@ -44,7 +46,9 @@ impl Fault {
 
 impl From<ParquetError> for Fault {
     fn from(error: ParquetError) -> Self {
-        Self::at(0, format!("cannot be read as Parquet: {error}"))
+        let error = error.to_string();
+        let hint = if error.contains("Disabled feature") { " (write it with snappy, gzip, zstd or none)" } else { "" };
+        Self::at(0, format!("cannot be read as Parquet: {error}{hint}"))
     }
 }
 
@@ -64,11 +68,15 @@ fn read(bytes: Bytes) -> Result<Rows, Fault> {
     }
     let fields = about.file_metadata().schema_descr().root_schema().get_fields();
     let columns: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+    let in_nanoseconds: Vec<bool> = fields.iter().map(|field| is_in_nanoseconds(field)).collect();
     let mut table = Vec::new();
     for (number, row) in (1_u64..).zip(reader.get_row_iter(None)?) {
         let mut cells = Vec::with_capacity(columns.len());
-        for (column, field) in row?.get_column_iter() {
-            let cell = cell(field);
+        for ((column, field), is_in_nanoseconds) in row?.get_column_iter().zip(&in_nanoseconds) {
+            let cell = match field {
+                Field::Long(time) if *is_in_nanoseconds => Some(time.div_euclid(1_000_000).to_string()),
+                field => cell(field),
+            };
             cells.push(
                 cell.ok_or_else(|| Fault::at(number, format!("{column} is {field}, expected a number, text or time")))?,
             );
@@ -76,6 +84,12 @@ fn read(bytes: Bytes) -> Result<Rows, Fault> {
         table.push(cells);
     }
     Ok((columns, table))
+}
+
+/// Tells a time in nanoseconds, as pandas writes; the reader gives it as a plain number.
+fn is_in_nanoseconds(field: &Type) -> bool {
+    let kind = field.get_basic_info().logical_type_ref();
+    matches!(kind, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
 }
 
 /// Writes a value as a cell; `None` for a group, list or other value that is none of those.
