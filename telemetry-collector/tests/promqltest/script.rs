@@ -1,17 +1,20 @@
 //! The format of Prometheus's own PromQL tests, as far as classic samples go.
 
+/// Names and values.
+pub type Labels = Vec<(String, String)>;
+
 /// Labels, and (time in ms, value) points.
-pub type Loaded = (Vec<(String, String)>, Vec<(i64, f64)>);
+pub type Loaded = (Labels, Vec<(i64, f64)>);
 
 /// Labels, or `None` for a plain number, and one value a step.
-pub type Expected = (Option<Vec<(String, String)>>, Vec<Option<f64>>);
+pub type Expected = (Option<Labels>, Vec<Option<f64>>);
 
 /// One step of a test file.
 #[derive(Debug)]
 pub enum Command {
     Clear,
-    /// Series and points (time in ms, value), and the metrics that have native histograms besides.
-    Load(Vec<Loaded>, Vec<String>),
+    /// Series and points (time in ms, value), and the series that have native histograms besides.
+    Load(Vec<Loaded>, Vec<Labels>),
     Eval(Eval),
 }
 
@@ -33,8 +36,8 @@ pub struct Eval {
     pub must_inform: Option<bool>,
     /// In the order of the file.
     pub expected: Vec<Expected>,
-    /// Asks for native histograms or something else this runner has no words for.
-    pub is_apart: bool,
+    /// Names native histograms, in the query or in what it must give.
+    pub is_native: bool,
 }
 
 const STALE: u64 = 0x7ff0_0000_0000_0002;
@@ -60,12 +63,8 @@ pub fn parse(text: &str) -> Vec<Command> {
         if head == "clear" {
             commands.push(Command::Clear);
         } else if let Some(step) = head.strip_prefix("load ").or_else(|| head.strip_prefix("load_with_nhcb ")) {
-            let is_native = |line: &&&str| line.contains("{{") || head.starts_with("load_with_nhcb");
-            let name = |line: &&str| {
-                let name = line.split(['{', ' ', '\t']).next().unwrap_or("");
-                name.strip_suffix("_bucket").unwrap_or(name).to_owned()
-            };
-            let native = body.iter().filter(is_native).map(name).collect();
+            let (is_custom, lines) = (head.starts_with("load_with_nhcb"), body.iter());
+            let native = lines.filter_map(|line| native_series(line, is_custom)).collect();
             let mut loaded: Vec<Loaded> = Vec::new();
             for (labels, points) in body.iter().filter_map(|line| load(line, duration(step))) {
                 // A series given twice counts as it was given last.
@@ -78,6 +77,19 @@ pub fn parse(text: &str) -> Vec<Command> {
         }
     }
     commands
+}
+
+/// Gives the labels of the series of native histograms that a line loads; with `is_custom` also of those that are made
+/// of its classic buckets.
+fn native_series(line: &str, is_custom: bool) -> Option<Labels> {
+    let (mut labels, _) = series(line)?;
+    if line.contains("{{") {
+        return Some(labels);
+    }
+    let name = labels.iter_mut().find(|(name, _)| name == "__name__")?;
+    name.1 = name.1.strip_suffix("_bucket")?.to_owned();
+    labels.retain(|(name, _)| name != "le");
+    is_custom.then_some(labels)
 }
 
 fn load(line: &str, step: i64) -> Option<Loaded> {
@@ -130,19 +142,17 @@ fn eval(head: &str, line: usize, body: &[&str]) -> Eval {
                 eval.text = Some(text.trim_matches(['"', '`', '\'']).to_owned());
             }
         } else if line.contains("{{") {
-            eval.is_apart = true;
-        } else if let Some((metric, rest)) = series(line) {
-            match points(rest) {
-                Some(points) => eval.expected.push((Some(metric), points)),
-                None => eval.is_apart = true,
-            }
+            eval.is_native = true;
+        } else if let Some((metric, rest)) = series(line).filter(|_| !line.starts_with("expected_fail")) {
+            let points = points(rest).unwrap_or_else(|| panic!("{}: no points: {line}", eval.line));
+            eval.expected.push((Some(metric), points));
         } else if let Some(points) = points(line) {
             eval.expected.push((None, points));
         } else {
-            eval.is_apart = !line.starts_with("expected_fail");
+            assert!(line.starts_with("expected_fail"), "{}: no such expectation: {line}", eval.line);
         }
     }
-    eval.is_apart |= eval.query.contains("{{");
+    eval.is_native |= eval.query.contains("{{");
     eval
 }
 
