@@ -45,9 +45,7 @@ struct Node {
 
 /// Sums up what both sources told between two times, in whole roll-ups; gives the times that were taken, too.
 pub(crate) async fn both(intake: &Intake, start: i64, end: i64, now: Timestamp) -> Result<(Both, [i64; 3]), Error> {
-    let step = STEPS_MS.into_iter().find(|step| (end - start) / step < TABLES).unwrap_or(STEPS_MS[2]);
-    let first = start - start.rem_euclid(step);
-    let last = end - end.rem_euclid(step) + step;
+    let [first, last, step] = tables(start, end);
     let metrics = intake.store.rollups(edge::METRICS, step, first, last).await?;
     let mut spans = intake.store.rollups(edge::SPANS, step, first, last).await?;
     intake.traces.rollups_in_memory(step, |at, table| {
@@ -57,6 +55,17 @@ pub(crate) async fn both(intake: &Intake, start: i64, end: i64, now: Timestamp) 
     });
     let seconds = (last.min(now.0.max(first + 1)) - first) as f64 / 1e3;
     Ok((Both { metrics, spans, seconds }, [first, last, step]))
+}
+
+/// Chooses the roll-ups that a question is answered from: where the first begins, where the last ends, and their length.
+///
+/// Range: at most [`TABLES`] and one, whatever the retention; of a longer time the newest part.
+fn tables(start: i64, end: i64) -> [i64; 3] {
+    let span = end.saturating_sub(start);
+    let step = STEPS_MS.into_iter().find(|step| span / step < TABLES).unwrap_or(STEPS_MS[2]);
+    let last = end.saturating_sub(end.rem_euclid(step)).saturating_add(step);
+    let first = start.max(end.saturating_sub(TABLES * step));
+    [first.saturating_sub(first.rem_euclid(step)), last, step]
 }
 
 /// Puts the graph together.
@@ -106,4 +115,24 @@ fn nodes(edges: &[Told], window: Option<&Window>) -> Vec<Node> {
         }
     }
     nodes.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_reads_some_hundreds_of_tables_whatever_the_retention() {
+        let now = 1_760_000_000_123;
+        let day = 86_400_000;
+        for span in [1, 300_000, day / 3, day, 15 * day, 90 * day, 400 * day, 4_000 * day, now, i64::MAX] {
+            let [first, last, step] = tables(now - span.min(now), now);
+            let count = (last - first) / step;
+
+            assert!(first % step == 0 && first <= now && last > now, "{span}");
+            assert!(count <= TABLES + 1, "{span} ms: {count} tables");
+            assert!(first <= now - span.min(TABLES * day - day), "{span} ms: begins at {first}");
+        }
+        assert_eq!(tables(i64::MIN, i64::MAX)[2], STEPS_MS[2]);
+    }
 }

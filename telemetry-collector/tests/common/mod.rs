@@ -115,7 +115,7 @@ pub async fn post(address: &str, path: &str, content_type: &str, body: impl Into
     (status, body)
 }
 
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
