@@ -1,5 +1,9 @@
 //! What benchmarks and fuzz targets reach of the inside. Not for use by programs: it changes without notice.
 
+mod queries;
+
+pub use queries::Queries;
+
 use crate::receive::exposition::{Format, Parser, labels_of};
 use crate::receive::scrape::{Reader, Rules};
 use crate::store::chunk;
