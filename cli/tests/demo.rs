@@ -54,6 +54,7 @@ fn the_loop_closes_from_an_empty_folder() {
     let metrics = somebody_looks(&at);
     somebody_asks_why(dir.path(), &at, &first);
     the_dashboards_show_something(&at.api);
+    the_reference_names_what_is_shown(&at.own);
     let run = first.wait();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let told: Value = serde_json::from_str(&run.stdout).expect("one JSON object");
@@ -124,6 +125,19 @@ fn the_dashboards_show_something(api: &str) {
         }
     }
     assert!(empty.is_empty(), "no series: {}", empty.join("\n"));
+}
+
+/// Holds docs/metrics.md against what a running wattle shows: each of its metrics is there, with its kind.
+fn the_reference_names_what_is_shown(own: &str) {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let reference = std::fs::read_to_string(reference).expect("docs/metrics.md");
+    let (status, shown) = support::http(own, "GET", "/metrics", &[], b"").expect("an answer");
+    assert_eq!(status, 200);
+    let shown = String::from_utf8(shown).expect("text");
+    let kinds = shown.lines().filter_map(|line| line.strip_prefix("# TYPE wattle_")?.split_once(' '));
+    let missing: Vec<_> =
+        kinds.clone().filter(|(name, kind)| !reference.contains(&format!("| `wattle_{name}` | {kind} |"))).collect();
+    assert!(missing.is_empty() && kinds.count() > 30, "not in docs/metrics.md: {missing:?}");
 }
 
 /// Asks every way in that the README names; gives the data plane's metrics.

@@ -8,7 +8,7 @@ mod monitor;
 
 use serde::{Deserialize, Serialize};
 
-pub use monitor::{Alarm, DriftMonitor};
+pub use monitor::{Alarm, DriftMonitor, Errors};
 
 /// The two-sided Page-Hinkley test on standardised residuals.
 ///

@@ -35,6 +35,7 @@ impl Drift {
         if watched.until.is_none_or(|until| window.start >= until) {
             watched.until = Some(window.end);
             let alarms = watched.monitor.observe(&Dataset::from_windows(std::slice::from_ref(window)));
+            metrics.predicted(watched.monitor.newest_errors());
             for alarm in alarms.difference(&watched.alarms) {
                 metrics.drift_alarms.with_label_values(&[alarm.label()]).inc();
                 let node = alarm.node().map_or("all", |node| node.as_str());

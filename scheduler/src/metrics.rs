@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use wattle_contract::Reason;
+use wattle_model::drift::Errors;
 
 use crate::consolidate::Advice;
 use crate::outcome::{Outcome, ReadFrom};
@@ -84,6 +85,9 @@ pub(crate) struct Metrics {
     pub(crate) drift_alarms: IntCounterVec,
     /// `wattle_scheduler_drift_alarms`: alarms that are on.
     pub(crate) drift_alarms_on: IntGauge,
+    /// `wattle_scheduler_prediction_error_ratio{target}`: error of the model's predictions for each new window, as a share
+    /// of what was measured: power of nodes, 95th percentile of services.
+    prediction_error: [Histogram; 2],
     /// `wattle_scheduler_calls_per_pod`: prioritize calls for a pod until it was placed.
     pub(crate) calls_per_pod: Histogram,
     /// `wattle_scheduler_events_total{result}`: Kubernetes Events on placed pods: written, failed, dropped.
@@ -116,7 +120,13 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let with = Declare { registry };
         let call_seconds =
-            with.histograms("call_duration_seconds", "Time from a request's head to its answer", CALL)?;
+            with.histograms("call_duration_seconds", "Time from a request's head to its answer", "verb", CALL)?;
+        let errors = with.histograms(
+            "prediction_error_ratio",
+            "Error of predictions for new windows, as a share of what was measured",
+            "target",
+            ERRORS,
+        )?;
         let calls = with.counters("calls_total", "Calls by verb and HTTP status", &["verb", "code"])?;
         Ok(Self {
             call_seconds: VERBS.map(|verb| call_seconds.with_label_values(&[verb.label()])),
@@ -145,6 +155,7 @@ impl Metrics {
             watch_errors: with.counters("watch_errors_total", "Failures of the watch on Kubernetes", &["resource"])?,
             drift_alarms: with.counters("drift_alarms_total", "Alarms of model drift that went on", &["target"])?,
             drift_alarms_on: with.int_gauge("drift_alarms", "Alarms of model drift that are on")?,
+            prediction_error: ["power", "latency"].map(|target| errors.with_label_values(&[target])),
             calls_per_pod: with.histogram("calls_per_pod", "Prioritize calls for a pod until it was placed", CALLS)?,
             events: with.counters("events_total", "Kubernetes Events on placed pods", &["result"])?,
             predicted_joules: with.float_counter("predicted_joules_total", "Predicted energy of placed pods")?,
@@ -167,6 +178,13 @@ impl Metrics {
             http::StatusCode::OK => self.calls_ok[verb as usize].inc(),
             code => self.calls.with_label_values(&[verb.label(), code.as_str()]).inc(),
         }
+    }
+
+    /// Counts how far predictions were from a new window.
+    pub(crate) fn predicted(&self, errors: &Errors) {
+        let [power, latency] = &self.prediction_error;
+        errors.power.iter().for_each(|&error| power.observe(error));
+        errors.latency.iter().for_each(|&error| latency.observe(error));
     }
 
     /// Counts what became of a placement.
@@ -217,6 +235,7 @@ pub(crate) const REASONS: [Reason; 7] = [
 
 /// The budget is one millisecond at 500 names and six at 5,000.
 const CALL: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.006, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const ERRORS: &[f64] = &[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
 const CALLS: &[f64] = &[1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0];
 const WATTS: &[f64] = &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
 const COMPILE: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];

@@ -50,6 +50,16 @@ pub struct DriftMonitor {
     latency: BTreeMap<NodeName, Watched>,
     recent: Vec<f64>,
     observations: u64,
+    newest: Errors,
+}
+
+/// How far the predictions for rows were from what was measured, without sign. Units: shares of the measured value.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Errors {
+    /// Of the power of nodes.
+    pub power: Vec<f64>,
+    /// Of the 95th percentile of services on nodes; zero inside the bucket that was measured.
+    pub latency: Vec<f64>,
 }
 
 /// A test, and when it last had a row.
@@ -76,7 +86,14 @@ impl DriftMonitor {
     /// Watches a model.
     #[must_use]
     pub const fn new(artifact: Artifact) -> Self {
-        Self { artifact, power: BTreeMap::new(), latency: BTreeMap::new(), recent: Vec::new(), observations: 0 }
+        let newest = Errors { power: Vec::new(), latency: Vec::new() };
+        Self { artifact, power: BTreeMap::new(), latency: BTreeMap::new(), recent: Vec::new(), observations: 0, newest }
+    }
+
+    /// Gives the errors of the rows that were taken last.
+    #[must_use]
+    pub const fn newest_errors(&self) -> &Errors {
+        &self.newest
     }
 
     /// Takes measured rows and gives every alarm that is on.
@@ -85,12 +102,16 @@ impl DriftMonitor {
     /// both are divided by the standard deviation that the model's interval stands for.
     pub fn observe(&mut self, data: &Dataset) -> BTreeSet<Alarm> {
         self.observations += 1;
+        self.newest = Errors::default();
         for row in &data.power {
             self.recent.push(row.features.utilisation());
             let Some(model) = &self.artifact.power else { continue };
             if let Some((watts, layer)) = model.predict(row).filter(|(watts, _)| *watts > 0.0) {
                 let margin = model.margin_of(layer, &row.machine).max(LEAST_POWER);
                 let residual = (row.watts - watts) / (watts * margin / NINETY);
+                if row.watts > 0.0 {
+                    self.newest.power.push(((row.watts - watts) / row.watts).abs());
+                }
                 self.power.entry(row.node.clone()).or_default().take(residual, self.observations);
             }
         }
@@ -98,6 +119,7 @@ impl DriftMonitor {
             let (Some(model), Some(truth)) = (&self.artifact.p95, row.p95) else { continue };
             let guess = model.ln_ms(Some(&row.service), &row.node, &row.features, row.rate);
             let nearest = if truth.low <= guess && guess <= truth.high { guess } else { truth.mid };
+            self.newest.latency.push((guess - nearest).exp_m1().abs());
             let residual = (nearest - guess) / (model.margin.max(LEAST_LATENCY) / NINETY);
             self.latency.entry(row.node.clone()).or_default().take(residual, self.observations);
         }

@@ -70,9 +70,15 @@ impl Declare<'_> {
         Ok(histogram)
     }
 
-    pub(super) fn histograms(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> prometheus::Result<HistogramVec> {
         let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
-        let histograms = HistogramVec::new(opts, &["verb"])?;
+        let histograms = HistogramVec::new(opts, &[label])?;
         self.registry.register(Box::new(histograms.clone()))?;
         Ok(histograms)
     }
