@@ -102,6 +102,12 @@ impl Assumed {
         view.names.name(number).and_then(|name| self.nodes.get(name)).copied().unwrap_or_default()
     }
 
+    /// Gives what is assumed on every node of a view, by number.
+    #[must_use]
+    pub fn all(&self, view: &View) -> Vec<Load> {
+        (0..view.names.len()).map(|number| self.load(view, number)).collect()
+    }
+
     /// Gives the processor use that is assumed on a node.
     #[must_use]
     pub fn on(&self, node: &NodeName) -> Millicores {

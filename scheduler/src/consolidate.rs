@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use wattle_contract::{Millicores, Milliseconds, NodeName, Watts};
 
-use crate::assume::Assumed;
+use crate::assume::Load;
 use crate::predict::{NodeModel, ServicePart};
 use crate::view::View;
 
@@ -74,8 +74,11 @@ struct Paper<'a> {
 }
 
 /// Looks for nodes worth emptying. A node whose measurement is unknown is neither emptied nor filled.
+///
+/// `assumed` is what stands on each node on top of what was measured, by number; beyond its end that is nothing. It is
+/// taken as a copy: the search may last a second, and no call is to wait for it.
 #[must_use]
-pub fn advise(view: &View, assumed: &Assumed) -> Advice {
+pub fn advise(view: &View, assumed: &[Load]) -> Advice {
     let mut papers = papers(view, assumed);
     let typical = view.model.as_ref().map(|model| model.predictions.service(None)).unwrap_or_default();
     let watts_now = papers.iter().filter_map(|paper| paper.model.watts(milli(paper.extra))).map(|w| w.mid).sum();
@@ -95,14 +98,14 @@ pub fn advise(view: &View, assumed: &Assumed) -> Advice {
     advice
 }
 
-fn papers<'a>(view: &'a View, assumed: &Assumed) -> Vec<Paper<'a>> {
+fn papers<'a>(view: &'a View, assumed: &[Load]) -> Vec<Paper<'a>> {
     let paper = |number: usize| {
         let model = view.nodes.get(number)?.model.as_deref()?;
         model.watts(Millicores::ZERO)?;
         // The slope of the utilisation tells the size of the node.
         let (now, more) = (model.utilisation(Millicores::ZERO)?, model.utilisation(milli(1_000.0))?);
         let capacity = 1_000.0 / (more - now);
-        let extra = assumed.load(view, number).cpu.get();
+        let extra = assumed.get(number).map_or(0.0, |load| load.cpu.get());
         (capacity.is_finite() && capacity > 0.0).then_some(Paper {
             number,
             model,

@@ -47,7 +47,9 @@ fn json(value: &impl Serialize) -> Response {
 impl Shared {
     /// Looks again for nodes worth emptying.
     pub(crate) fn advise(&self) {
-        let advice = crate::consolidate::advise(&self.view.load(), &self.assumed.read());
+        let view = self.view.load_full();
+        let assumed = self.assumed.read().all(&view);
+        let advice = crate::consolidate::advise(&view, &assumed);
         self.metrics.consolidation(&advice);
         self.advice.store(Arc::new(advice));
     }

@@ -104,7 +104,7 @@ fn the_node_that_saves_most_is_emptied_first_and_nobody_is_overfilled() {
     ];
     let view = view(&world);
 
-    let advice = advise(&view, &wattle_scheduler::assume::Assumed::default());
+    let advice = advise(&view, &[]);
 
     assert_eq!(advice.looked_at, 3);
     assert_eq!(advice.nodes[0].node.as_str(), "thirsty");
@@ -113,7 +113,7 @@ fn the_node_that_saves_most_is_emptied_first_and_nobody_is_overfilled() {
     assert!((advice.nodes[0].saved_watts.get() - 215.0).abs() < 1.0, "{advice:?}");
     assert!(advice.nodes.iter().all(|emptied| emptied.node.as_str() != "full"), "{advice:?}");
     assert!((advice.saved_kwh_per_day - advice.saved_watts.get() * 0.024).abs() < 1e-9);
-    let empty = advise(&crate::toy::view(&[]), &wattle_scheduler::assume::Assumed::default());
+    let empty = advise(&crate::toy::view(&[]), &[]);
     assert_eq!(empty, Advice::default());
 }
 
