@@ -85,6 +85,15 @@ fn what_is_no_model_or_no_rows_is_refused_by_name() {
     edited("hot.csv", &|at, line| if at > 0 { cell(line, 5, "40000") } else { Some(line.to_owned()) });
     edited("twice.csv", &|at, line| if at == 0 { cell(line, 5, "node") } else { Some(line.to_owned()) });
 
+    let trained = wattle(dir.path(), &["train", "--csv", &rows, "--out", "good.wattle"]);
+    assert_eq!(trained.code, Some(0), "{}", trained.stderr);
+    let good = std::fs::read(dir.path().join("good.wattle")).expect("written");
+    for (name, at) in [("tampered.wattle", good.len() / 2), ("newer.wattle", 8)] {
+        let mut changed = good.clone();
+        changed[at] ^= 8;
+        std::fs::write(dir.path().join(name), changed).expect("written");
+    }
+
     for (arguments, said) in [
         (vec!["train", "--parquet", "bad.parquet"], "cannot be read as Parquet"),
         (vec!["train", "--csv", "none.csv"], "cannot read none.csv"),
@@ -92,6 +101,8 @@ fn what_is_no_model_or_no_rows_is_refused_by_name() {
         (vec!["train", "--prometheus", "http://127.0.0.1:9", "--since", "1m"], "nobody answers"),
         (vec!["evaluate", "--model", "bad.wattle", "--csv", &rows], "cut short"),
         (vec!["model", "show", "bad.wattle"], "cut short"),
+        (vec!["evaluate", "--model", "tampered.wattle", "--csv", &rows], "is damaged: its checksum"),
+        (vec!["model", "show", "newer.wattle"], "has format 9.0, this program reads up to 1.x"),
         (vec!["model", "show", "none.wattle"], "train one with `wattle train`"),
         (vec!["train", "--csv", "nan.csv"], "expected a finite number"),
         (vec!["train", "--csv", "one.csv"], "at least 8 windows are needed"),

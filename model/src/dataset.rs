@@ -103,12 +103,18 @@ pub struct Exclusions {
 impl fmt::Display for Exclusions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { no_meter, no_cpu, no_capacity, impossible_power, impossible_use, duplicate, no_latency } = self;
-        write!(
-            f,
-            "left out: {no_meter} without a meter, {no_cpu} without processor use, {no_capacity} without capacity, \
-             {impossible_power} with impossible power, {impossible_use} with impossible use, {duplicate} seen twice, \
-             {no_latency} without latency"
-        )
+        let reasons = [
+            (no_meter, "without a meter"),
+            (no_cpu, "without processor use"),
+            (no_capacity, "without capacity"),
+            (impossible_power, "with impossible power"),
+            (impossible_use, "with impossible use"),
+            (duplicate, "seen twice"),
+            (no_latency, "without latency"),
+        ];
+        let said = reasons.iter().filter(|(count, _)| **count > 0).map(|(count, why)| format!("{count} {why}"));
+        let said: Vec<String> = said.collect();
+        if said.is_empty() { f.write_str("no row left out") } else { write!(f, "left out: {}", said.join(", ")) }
     }
 }
 

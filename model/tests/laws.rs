@@ -87,11 +87,15 @@ proptest! {
             let Some(prediction) = predictions.node(&node.node) else { continue };
             prop_assert!(known, "an unknown node has a prediction");
             let (mut watts, mut ms) = (0.0, 0.0);
+            let level = |extra| prediction.watts(extra).map(|watts| watts.mid.get());
             for extra in extras.iter().filter_map(|extra| Millicores::new(*extra)) {
                 if let Some(added) = prediction.added_watts(extra) {
                     prop_assert!(added.low <= added.mid && added.mid <= added.high && added.low.get() >= 0.0);
                     prop_assert!(added.mid.get() >= watts);
                     watts = added.mid.get();
+                    // What a pod is charged is what its node draws more: nothing is counted twice or lost.
+                    let more = level(extra).zip(level(Millicores::ZERO)).map(|(with, without)| with - without);
+                    prop_assert!(more.is_some_and(|more| (more - watts).abs() <= 1e-6 * (1.0 + level(extra).unwrap_or(0.0))));
                 }
                 if let Some(p95) = prediction.p95(None, extra) {
                     prop_assert!(p95.mid.get() >= ms);

@@ -8,10 +8,10 @@ use super::svg::{Axis, Chart, Ink};
 use super::{Predicted, escape};
 use crate::artifact::Artifact;
 use crate::dataset::Dataset;
-use crate::evaluate::share;
+use crate::evaluate::{evaluate, share};
 use crate::features::{NodeFeatures, node_schema};
 use crate::prior::queueing;
-use crate::score::{mape, mean, quantile};
+use crate::score::{mean, quantile};
 use crate::train::{TrainOptions, train};
 
 /// Lines or boxes a plot: beyond that nobody tells them apart.
@@ -190,8 +190,8 @@ pub(super) fn parts(artifact: &Artifact, held_out: &Dataset) -> String {
     let Some(axis) = Axis::over(of_power.iter().chain(&of_p95).copied().chain([0.0])) else {
         return nothing(title, "Nothing moved.");
     };
-    let short: Vec<String> =
-        names.iter().map(|name| name.replace("_per_core", "/core").replace("memory_share", "memory")).collect();
+    let short: Vec<String> = names.iter().map(|name| name.split("_per_").next().unwrap_or(name).to_owned()).collect();
+    let short: Vec<String> = short.iter().map(|name| name.trim_start_matches("relative_").replace('_', " ")).collect();
     let mut chart = Chart::of_names(&short, axis, "mean change, percent");
     for at in 0..names.len() {
         chart.bar(at as f64 - 0.18, of_power[at], Ink::Power);
@@ -202,25 +202,30 @@ pub(super) fn parts(artifact: &Artifact, held_out: &Dataset) -> String {
 
 /// Trains on growing shares of the rows and scores each on the newest quarter.
 pub(super) fn learning(history: &Dataset) -> String {
+    let title = "Learning curve";
     let options = TrainOptions::default();
     let (seen, newest) = history.split(options.holdout);
-    let mut points = Vec::new();
+    let (mut power, mut latency) = (Vec::new(), Vec::new());
     for share in [0.25, 0.5, 0.75, 1.0] {
         let part = if share < 1.0 { seen.split(1.0 - share).0 } else { seen.clone() };
         let Ok(trained) = train(&part, &options, &mut |_| ()) else { continue };
-        let Some(model) = &trained.artifact.power else { continue };
-        let pairs: Vec<(f64, f64)> =
-            newest.power.iter().filter_map(|row| Some((row.watts, model.predict(row)?.0))).collect();
-        if let Some(error) = mape(&pairs) {
-            points.push((part.windows() as f64, error));
-        }
+        let Ok(scores) = evaluate(&trained.artifact, &newest) else { continue };
+        let windows = part.windows() as f64;
+        power.extend(scores.power_mape.map(|error| (windows, error)));
+        latency.extend(scores.latency_mape.map(|error| (windows, error)));
     }
-    let axes =
-        Axis::over(points.iter().map(|p| p.0).chain([0.0])).zip(Axis::over(points.iter().map(|p| p.1).chain([0.0])));
-    let Some((x, y)) = axes else { return nothing("Learning curve", "Too few windows to learn from a part of them.") };
-    let mut chart = Chart::new(x, y, "windows learnt from", "error of power, percent");
-    chart.line(&points, Ink::Power);
-    chart.dots(&points, Ink::Power);
-    chart
-        .figure("Learning curve", "Error on the newest quarter. Where it is flat, more of the same data does not help.")
+    let both = || power.iter().chain(&latency).copied();
+    let axes = Axis::over(both().map(|p| p.0).chain([0.0])).zip(Axis::over(both().map(|p| p.1).chain([0.0])));
+    let Some((x, y)) = axes.filter(|_| both().next().is_some()) else {
+        return nothing(title, "Too few windows to learn from a part of them.");
+    };
+    let mut chart = Chart::new(x, y, "windows learnt from", "error, percent");
+    for (points, ink) in [(&power, Ink::Power), (&latency, Ink::Latency)] {
+        chart.line(points, ink);
+        chart.dots(points, ink);
+    }
+    chart.figure(
+        title,
+        "Error on the newest quarter; green: power, orange: p95. Where it is flat, more of the same data does not help.",
+    )
 }

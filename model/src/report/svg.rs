@@ -34,7 +34,9 @@ impl Axis {
         }
         let room = 0.02 * (high - low).max(1e-9 + high.abs() * 0.02);
         let step = step(high - low + 2.0 * room);
-        Some(Self::new(((low - room) / step).floor() * step, ((high + room) / step).ceil() * step))
+        // What cannot be below zero has no axis below zero.
+        let floor = if low >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+        Some(Self::new((((low - room) / step).floor() * step).max(floor), ((high + room) / step).ceil() * step))
     }
 
     /// Spans values above zero on a logarithmic scale; `None` without one.
@@ -127,7 +129,10 @@ impl Chart {
         let mut chart = Self { x: places, y: values, body: String::new() };
         chart.down(&values.ticks().into_iter().map(|tick| (tick, short(tick))).collect::<Vec<_>>());
         let every = names.len().div_ceil(8).max(1);
-        let cut = |name: &String| name.chars().take(12).collect::<String>();
+        let cut = |name: &String| match name.char_indices().nth(12) {
+            Some((end, _)) if name.len() > end + 1 => format!("{}…", &name[..end]),
+            _ => name.clone(),
+        };
         let labels = names.iter().enumerate().step_by(every).map(|(at, name)| (at as f64, escape(&cut(name))));
         chart.along(&labels.collect::<Vec<_>>());
         chart.names("", value_name);
@@ -181,7 +186,7 @@ impl Chart {
 
     /// Draws a bar from zero over a place.
     pub(super) fn bar(&mut self, at: f64, value: f64, ink: Ink) {
-        let ((left, top), (right, bottom)) = (self.place(at - 0.32, value), self.place(at + 0.32, 0.0));
+        let ((left, top), (right, bottom)) = (self.place(at - 0.17, value), self.place(at + 0.17, 0.0));
         let _ = write!(
             self.body,
             "<rect class=\"{}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
