@@ -61,7 +61,7 @@ async fn snapshot(State(snapshots): State<Snapshots>, headers: HeaderMap) -> Res
 
 /// Gives the routes of Jaeger's listener.
 pub(crate) fn jaeger_routes(intake: Intake) -> Router {
-    jaeger::routes(intake.clone()).merge(tempo::routes(intake))
+    jaeger::routes(intake.clone()).merge(tempo::routes(intake)).layer(axum::middleware::from_fn(shape::answers))
 }
 
 pub(crate) use jaeger::serve_grpc as serve_jaeger_grpc;

@@ -94,6 +94,8 @@ async fn errors_have_a_type_and_a_reason() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     let (status, body) = get(&running.api, "/api/v1/query?query=1&time=noon").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    let long = query(&running.api, &"x".repeat(400_000), 0.0).await;
+    assert!(long["error"].as_str().expect("a text").contains("longer than 1 MiB"), "{long}");
 }
 
 #[tokio::test]

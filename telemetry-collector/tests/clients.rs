@@ -1,5 +1,5 @@
-//! Real clients of Prometheus against the collector: promtool, vmalert, vmctl, a Prometheus that reads remotely,
-//! codemirror-promql and the crate prometheus-http-query.
+//! Real clients of Prometheus against the collector: promtool, vmalert, vmctl, a Prometheus that reads remotely and one
+//! that federates, codemirror-promql and the crate prometheus-http-query.
 
 mod common;
 
@@ -151,6 +151,42 @@ async fn a_real_prometheus_reads_remotely_by_stream() {
     }
     let (_, metrics) = get(&theirs.address, "/metrics").await;
     assert!(metrics.contains("response_type=\"chunked\""), "it was told of a stream");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_prometheus_federates() {
+    let Some(bin) = peers(&["prometheus"]) else { return };
+    let (running, end, _dir) = filled().await;
+    let odd = [(
+        vec![("__name__", "odd.name"), ("a.b", "1"), ("job", "j"), ("pod", "\"q\"\\\n")],
+        vec![(end * 1000, 1_234_567.5)],
+    )];
+    let (status, body) = write(&running.api, &odd).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    let config = format!(
+        "scrape_configs: [{{job_name: federate, scrape_interval: 1s, scrape_timeout: 1s, honor_labels: true, \
+         metrics_path: /federate, params: {{'match[]': ['{{__name__=~\"http.*|odd.*\"}}']}}, \
+         static_configs: [{{targets: ['{}']}}]}}]",
+        running.api
+    );
+    let theirs = Program::prometheus(&bin, &config, &[]).await;
+
+    for asked in ["sum by (pod, job) (http_requests_total)", "{\"odd.name\"}"] {
+        let wanted = query(&running.api, asked, now_ms() as f64 / 1e3).await;
+        let found = until(asked, async || {
+            let found = query(&theirs.address, asked, now_ms() as f64 / 1e3).await;
+            (found["data"]["result"].as_array()?.len() == wanted["data"]["result"].as_array()?.len()).then_some(found)
+        })
+        .await;
+        let told = |answer: &Value| {
+            let series = answer["data"]["result"].as_array().expect("a vector").iter();
+            let mut told: Vec<String> = series.map(|one| format!("{} {}", one["metric"], one["value"][1])).collect();
+            told.sort();
+            told
+        };
+        assert_eq!(told(&found), told(&wanted), "{asked}");
+    }
     running.stop().await;
 }
 

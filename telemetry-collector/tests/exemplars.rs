@@ -281,3 +281,33 @@ async fn a_real_prometheus_answers_alike_for_the_same_exposition() {
     }
     ours.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_real_prometheus_writes_remotely_comes_whole() {
+    let Some(bin) = peers(&["prometheus"]) else { return };
+    for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] {
+        let now = now_ms() as f64 / 1e3;
+        let exposition = format!(
+            "# TYPE took histogram\ntook_bucket{{le=\"1.0\"}} 2 # {{trace_id=\"t1\",span_id=\"s1\"}} 0.5 {now}\n\
+             took_bucket{{le=\"+Inf\"}} 3 # {{trace_id=\"t2\"}} 7\ntook_count 3\ntook_sum 9\n# EOF\n"
+        );
+        let target = serve(exposition, OPENMETRICS).await;
+        let dir = tempfile::tempdir().expect("a folder");
+        let ours = start(Config { store_url: common::sqlite(dir.path()), ..Config::default() }).await;
+        let config = format!(
+            "scrape_configs: [{{job_name: shop, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{{targets: ['{target}']}}]}}]\n\
+             remote_write: [{{url: 'http://{}/api/v1/write', send_exemplars: true, protobuf_message: {message}}}]\n",
+            ours.api
+        );
+        let theirs = Program::prometheus(&bin, &config, &[]).await;
+
+        let found = until("both exemplars", async || {
+            let found = exemplars(&ours.api, "took_bucket").await;
+            (found.as_array()?.len() == 2).then_some(found)
+        })
+        .await;
+
+        assert_eq!(found, exemplars(&theirs.address, "took_bucket").await, "{message}");
+        ours.stop().await;
+    }
+}

@@ -169,26 +169,29 @@ fn fingerprint(query: &str) -> String {
 
 /// Makes an answer in Prometheus's envelope.
 fn respond<A: Into<Answer>>(api: &Api, answer: Result<A, QueryError>) -> Response {
-    let (status, body) = match answer.map(Into::into) {
-        Ok(Answer { data, told }) => (StatusCode::OK, envelope(&data, &told)),
+    match answer.map(Into::into) {
+        Ok(Answer { data, told }) => json(StatusCode::OK, envelope(&data, &told)),
         Err(error) => {
             api.intake.metrics.query_errors.with_label_values(&[error.label()]).inc();
-            let status = match error {
-                QueryError::BadData(_) => StatusCode::BAD_REQUEST,
-                QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                QueryError::Timeout(_) | QueryError::Queue { .. } | QueryError::Cancelled => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                QueryError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            let body = serde_json::json!({
-                "status": "error", "errorType": error.label(), "error": error.to_string(),
-            });
-            (status, body.to_string())
+            refused(&error)
         }
+    }
+}
+
+/// Makes an error in Prometheus's envelope.
+fn refused(error: &QueryError) -> Response {
+    let status = match error {
+        QueryError::BadData(_) => StatusCode::BAD_REQUEST,
+        QueryError::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        QueryError::Timeout(_) | QueryError::Queue { .. } | QueryError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        QueryError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let json = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, json)], body).into_response()
+    let body = serde_json::json!({ "status": "error", "errorType": error.label(), "error": error.to_string() });
+    json(status, body.to_string())
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
 fn envelope(data: &str, told: &Told) -> String {

@@ -1,4 +1,4 @@
-//! What every answer of the API listener has: packed for clients that take gzip, open to pages of other origins.
+//! What every answer of the API and of the traces has: packed for clients that take gzip, open to pages of other origins.
 
 use std::io::Write;
 

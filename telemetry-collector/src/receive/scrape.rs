@@ -50,7 +50,7 @@ pub(crate) struct Scraper {
     address: String,
     reader: Reader,
     was_up: Option<bool>,
-    described: Vec<Arc<str>>,
+    described: Arc<[Arc<str>]>,
 }
 
 /// What is told of a scrape beside its samples.
@@ -74,7 +74,7 @@ impl Scraper {
             label_limit: job.label_limit,
         });
         let address = target.address.clone();
-        Some(Self { intake, client, uri, job, address, reader, was_up: None, described: Vec::new() })
+        Some(Self { intake, client, uri, job, address, reader, was_up: None, described: Arc::default() })
     }
 
     /// Scrapes until told to stop; the target goes on, so its series are not ended.
@@ -193,7 +193,7 @@ impl Scraper {
         if metadata.is_empty() {
             return;
         }
-        self.described.clear();
+        let mut described: Vec<Arc<str>> = Vec::new();
         let mut known = self.intake.metadata.write();
         for (keyword, metric, text) in metadata {
             if !known.contains_key(metric) {
@@ -202,8 +202,8 @@ impl Scraper {
                 }
                 known.insert(metric.into(), MetricMetadata { kind: "unknown".to_owned(), ..Default::default() });
             }
-            if self.described.last().is_none_or(|last| **last != *metric) {
-                self.described.extend(known.get_key_value(metric).map(|(name, _)| name.clone()));
+            if described.last().is_none_or(|last| **last != *metric) {
+                described.extend(known.get_key_value(metric).map(|(name, _)| name.clone()));
             }
             let Some(entry) = known.get_mut(metric) else { continue };
             let field = match keyword {
@@ -215,6 +215,7 @@ impl Scraper {
                 *field = text.into_owned();
             }
         }
+        self.described = described.into();
     }
 
     fn report(&mut self, at: i64, took: Duration, outcome: Result<(), ScrapeError>) {

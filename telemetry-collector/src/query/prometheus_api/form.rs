@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Method, header};
+use axum::response::Response;
 use http_body_util::BodyExt;
 
 use crate::query::promql::QueryError;
@@ -26,9 +26,9 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
         if request.method() == Method::POST && is_form {
             let body = http_body_util::Limited::new(request.into_body(), FORM_LIMIT);
-            let body = body.collect().await.map_err(|_| {
-                (StatusCode::PAYLOAD_TOO_LARGE, "the form is longer than 1 MiB or was cut short\n").into_response()
-            })?;
+            let error = "error parsing form values: the form is longer than 1 MiB or was cut short";
+            let refused = |_| super::refused(&QueryError::BadData(error.to_owned()));
+            let body = body.collect().await.map_err(refused)?;
             parameters.extend(pairs(&String::from_utf8_lossy(&body.to_bytes())));
         }
         Ok(Self(parameters))

@@ -16,6 +16,7 @@ use prost::Message;
 use regex::Regex;
 
 use super::Api;
+use crate::query::promql::QueryError;
 use crate::store::read::{Found, Points};
 use crate::store::samples::Samples;
 use wire::{Label, LabelMatcher, QueryResult, ReadRequest, ReadResponse, Sample, TimeSeries};
@@ -32,11 +33,13 @@ pub(super) async fn read(State(api): State<Api>, body: Bytes) -> Response {
         Ok(read) => read,
         Err(reason) => return bad(reason),
     };
-    let Ok(permit) = api.running.clone().acquire_owned().await else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let waiting = tokio::time::timeout(api.limits.timeout, api.running.clone().acquire_owned());
+    let Ok(Ok(permit)) = waiting.await else {
+        let error = QueryError::Queue { most: api.limits.max_concurrent, waited: api.limits.timeout };
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response();
     };
     if is_streamed {
-        return stream::respond(api.intake.samples.clone(), queries, permit);
+        return stream::respond(api.intake.samples.clone(), queries, api.limits.timeout, permit);
     }
     let (mut results, mut left) = (Vec::new(), api.limits.max_samples);
     for (matchers, span) in &queries {

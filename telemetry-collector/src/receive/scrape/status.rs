@@ -13,7 +13,7 @@ pub(crate) struct Status {
     /// Why it failed; `None` when it did not.
     pub(crate) error: Option<String>,
     /// The metrics that the target describes.
-    pub(crate) described: Vec<Arc<str>>,
+    pub(crate) described: Arc<[Arc<str>]>,
 }
 
 /// Job and address of a target to its last scrape; targets that were not scraped yet are missing.

@@ -2,9 +2,14 @@
 //!
 //! Frame: length as varint, CRC-32C of the message in big endian, message (Prometheus `storage/remote/chunked.go`).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, stream};
 use promql_parser::label::Matchers;
 use prost::Message;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -25,34 +30,60 @@ const AHEAD: usize = 4;
 /// CRC-32C, reflected (<https://www.rfc-editor.org/rfc/rfc3720#appendix-B.4>).
 const CASTAGNOLI: u32 = 0x82f6_3b78;
 
-/// Answers with a stream; the permit is held until its end.
+/// Answers with a stream; the permit is held until its end, or until the client has taken nothing for `patience`.
 pub(super) fn respond(
-    samples: std::sync::Arc<Samples>,
+    samples: Arc<Samples>,
     queries: Vec<(Matchers, Span)>,
+    patience: Duration,
     permit: OwnedSemaphorePermit,
 ) -> Response {
-    let (sender, receiver) = mpsc::channel::<Result<Bytes, Error>>(AHEAD);
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let is_whole = Arc::new(AtomicBool::new(false));
+    let told = is_whole.clone();
     tokio::spawn(async move {
         let _permit = permit;
+        let client = Client { sender, patience };
         for (index, (matchers, span)) in (0..).zip(&queries) {
-            if let Err(error) = frames(&samples, matchers, *span, index, &sender).await {
-                // The connection is cut then: the client sees that the answer is not whole.
-                tracing::error!(%error, "a remote read ended early");
-                drop(sender.send(Err(error)).await);
-                return;
+            match frames(&samples, matchers, *span, index, &client).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(%error, "a remote read ended early");
+                    return;
+                }
             }
         }
+        is_whole.store(true, Ordering::Release);
     });
-    ([(header::CONTENT_TYPE, STREAM)], Body::from_stream(ReceiverStream::new(receiver))).into_response()
+    // Where it is not whole the connection is cut: the client must not take it for an answer.
+    let cut =
+        |is_whole: bool| std::future::ready((!is_whole).then(|| Err(Error::row("a remote read", "it ended early"))));
+    let end = stream::once(async move { told.load(Ordering::Acquire) }).filter_map(cut);
+    let body = ReceiverStream::new(receiver).map(Ok).chain(end);
+    ([(header::CONTENT_TYPE, STREAM)], Body::from_stream(body)).into_response()
 }
 
+/// Where frames go.
+struct Client {
+    sender: mpsc::Sender<Bytes>,
+    patience: Duration,
+}
+
+impl Client {
+    /// Sends a frame; gives whether the client still takes them.
+    async fn send(&self, frame: Bytes) -> bool {
+        matches!(tokio::time::timeout(self.patience, self.sender.send(frame)).await, Ok(Ok(())))
+    }
+}
+
+/// Sends what one query asks for; gives whether the client took it all.
 async fn frames(
     samples: &Samples,
     matchers: &Matchers,
     (start, end): Span,
     query_index: i64,
-    sender: &mpsc::Sender<Result<Bytes, Error>>,
-) -> Result<(), Error> {
+    client: &Client,
+) -> Result<bool, Error> {
     let mut points = Points::default();
     for part in ordered(samples, matchers, (start, end)).await?.chunks(Samples::at_once()) {
         for (found, packed) in part.iter().zip(samples.packed(part, start, end).await?) {
@@ -73,14 +104,13 @@ async fn frames(
                 size = 0;
                 let series = ChunkedSeries { labels: labels.clone(), chunks: std::mem::take(&mut chunks) };
                 let message = ChunkedReadResponse { series: vec![series], query_index };
-                if sender.send(Ok(frame(&message))).await.is_err() {
-                    // The client went away.
-                    return Ok(());
+                if !client.send(frame(&message)).await {
+                    return Ok(false);
                 }
             }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn frame(message: &ChunkedReadResponse) -> Bytes {
