@@ -229,3 +229,54 @@ async fn the_deepest_query_that_is_taken_is_drawn_as_a_tree() {
     }
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_remote_reader_that_takes_nothing_does_not_keep_queries_waiting() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let query_limits = wattle_collector::QueryLimits {
+        max_concurrent: 1,
+        timeout: std::time::Duration::from_millis(500),
+        ..wattle_collector::QueryLimits::default()
+    };
+    let config =
+        Config { store_url: sqlite(dir.path()), retention: common::FOR_EVER, query: query_limits, ..Config::default() };
+    let running = start(config).await;
+    // Noise, which no codec makes small: more than what the sockets between both hold.
+    let noise = |seed: u64| {
+        let mixed = |at: u64| (seed * 4_000 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed << 40;
+        (0..4_000).map(|at| (at as i64 * 1_000, f64::from_bits(mixed(at) >> 2))).collect::<Vec<_>>()
+    };
+    let names: Vec<String> = (0..200).map(|at| at.to_string()).collect();
+    for (part, seed) in names.chunks(20).zip(1..) {
+        let series: Vec<_> = part.iter().map(|pod| (vec![("__name__", "noise"), ("pod", pod)], noise(seed))).collect();
+        let (status, body) = write(&running.api, &series).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    }
+    // Queries: from 0 to 2^40 ms, __name__ = noise; accepted: 1, a stream.
+    let query = b"\x10\x80\x80\x80\x80\x80\x20\x1a\x11\x12\x08__name__\x1a\x05noise";
+    let plain = [&[0x0a, query.len() as u8], &query[..], &[0x10, 1]].concat();
+    let body = snap::raw::Encoder::new().compress_vec(&plain).expect("snappy");
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small one");
+    let mut reader = socket.connect(running.api.parse().expect("an address")).await.expect("connects");
+    let head = format!("POST /api/v1/read HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let request = [head.as_bytes(), &body].concat();
+    tokio::io::AsyncWriteExt::write_all(&mut reader, &request).await.expect("writes");
+
+    let refused = common::until("a query that has to wait", async || {
+        let answer = query_range(&running.api, "1", 0.0, 1.0, 1.0).await;
+        (answer["errorType"] == "timeout").then_some(answer)
+    })
+    .await;
+    common::until("a query that runs", async || {
+        let answer = query_range(&running.api, "1", 0.0, 1.0, 1.0).await;
+        (answer["status"] == "success").then_some(())
+    })
+    .await;
+
+    assert!(refused["error"].as_str().is_some_and(|text| text.contains("query queue")), "{refused}");
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut answer).await;
+    assert!(read.is_err() || !answer.ends_with(b"0\r\n\r\n"), "an answer that is cut does not end as a whole one");
+    running.stop().await;
+}
