@@ -59,6 +59,7 @@ async fn a_thousand_queries_starve_no_ingest_and_bound_memory() {
     let (running, _dir) = filled(limits, 100).await;
     let api = running.api.clone();
 
+    let before = memory_mib("VmRSS");
     let mut asking = tokio::task::JoinSet::new();
     for at in 0..1_000 {
         let api = api.clone();
@@ -84,7 +85,12 @@ async fn a_thousand_queries_starve_no_ingest_and_bound_memory() {
         }
     }
 
-    println!("1,000 queries at once: {written} writes beside them, the slowest took {slowest:?}");
+    let grown = memory_mib("VmHWM") - before;
+    println!(
+        "1,000 queries at once: {written} writes beside them, the slowest took {slowest:?}; memory grew {grown} MiB"
+    );
+    // Connections and answers of a thousand clients in the same process, and four queries at a time.
+    assert!(grown < 512, "memory grew {grown} MiB");
     // Tenths of a second on a machine of its own; the thousand clients share this process's two threads with it.
     assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     assert_eq!(
@@ -92,4 +98,11 @@ async fn a_thousand_queries_starve_no_ingest_and_bound_memory() {
         Some(1)
     );
     running.stop().await;
+}
+
+/// Gives a line of this process's memory: VmRSS, what it has, or VmHWM, the most that it had. Units: MiB.
+fn memory_mib(line: &str) -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let found = status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().nth(1));
+    found.and_then(|kib| kib.parse::<i64>().ok()).expect("a number of KiB") / 1024
 }

@@ -83,6 +83,9 @@ pub(super) fn count_values(
     modifier: Option<&LabelModifier>,
     grid: Grid,
 ) -> Result<Vec<Series>, QueryError> {
+    if label.is_empty() {
+        return Err(QueryError::Execution("invalid label name \"\"".to_owned()));
+    }
     let mut found: BTreeMap<Labels, Vec<f64>> = BTreeMap::new();
     // The label is set before groups are made: `without` takes it away again.
     let is_left_out =
