@@ -60,8 +60,8 @@ impl Queries {
                 return assert!(!text.is_empty() && !text.contains("ended unexpectedly"), "{query:?}: {text}");
             }
         };
-        // The bounds of a step alone are the step.
-        let is_bound = ["start", "end"].iter().any(|word| query.to_ascii_lowercase().contains(word));
+        // The bounds of a step alone are the step; and a sorted step is summed up in another order than a range.
+        let is_bound = ["start", "end", "sort"].iter().any(|word| query.to_ascii_lowercase().contains(word));
         for step in 0..if is_bound { 0 } else { range.count } {
             let at_step = |series: &promql::Series| {
                 let value = series.values[step];
