@@ -1,10 +1,11 @@
 //! Random queries, half of them sense and half of them none: the same law as the fuzz target `promql`, without its
 //! compiler. `WATTLE_FUZZ_SECONDS` makes it longer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use tokio::time::Instant;
 use wattle_collector::probe::Queries;
 
 const NAMES: [&str; 4] = ["c_total", "g", "h_bucket", "{__name__=~\"c_.+|g\"}"];
