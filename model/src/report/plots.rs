@@ -190,8 +190,11 @@ pub(super) fn parts(artifact: &Artifact, held_out: &Dataset) -> String {
     let Some(axis) = Axis::over(of_power.iter().chain(&of_p95).copied().chain([0.0])) else {
         return nothing(title, "Nothing moved.");
     };
-    let short: Vec<String> = names.iter().map(|name| name.split("_per_").next().unwrap_or(name).to_owned()).collect();
-    let short: Vec<String> = short.iter().map(|name| name.trim_start_matches("relative_").replace('_', " ")).collect();
+    let word = |name: &String| {
+        let name = name.split("_per_").next().unwrap_or_default();
+        name.trim_start_matches("relative_").trim_start_matches("cpu_").trim_end_matches("_share").to_owned()
+    };
+    let short: Vec<String> = names.iter().map(word).collect();
     let mut chart = Chart::of_names(&short, axis, "mean change, percent");
     for at in 0..names.len() {
         chart.bar(at as f64 - 0.18, of_power[at], Ink::Power);
