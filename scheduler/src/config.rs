@@ -19,17 +19,17 @@ pub struct Config {
     pub top_score: u32,
     /// Weight of added power for pods without an own wish. Range: 0..=100. Default: 1.
     pub weight_energy: f64,
-    /// Weight of latency for pods without an own wish. Range: 0..=100. Default: 1.
+    /// Weight of latency for pods without an own wish. Range: 0..=100. Default: 0.25.
     pub weight_latency: f64,
-    /// Weight of traffic that leaves the node, as a share of the latency weight. Range: 0..=100. Default: 0.1.
+    /// Weight of traffic that leaves the node, as a share of the latency weight. Range: 0..=100. Default: 0.4.
     pub weight_affinity: f64,
     /// Weight of a latency that nears or breaks the pod's own objective. Range: 0..=100. Default: 2.
     pub weight_slo: f64,
-    /// Weight of crowding beyond 80 % utilisation. Range: 0..=100. Default: 0.5.
+    /// Weight of crowding: requests that wait for each other, and memory that ends. Range: 0..=100. Default: 2.
     pub weight_headroom: f64,
     /// Weight of neighbours that run slower than elsewhere. Range: 0..=100. Default: 0.25.
     pub weight_neighbours: f64,
-    /// Whether nodes without pods are switched off: the first pod on one then also costs its idle power. Default: no.
+    /// Whether nodes without pods are switched off: a pod then costs its share of all of its node's power. Default: no.
     pub empty_nodes_off: bool,
     /// Where carbon intensities come from. Default: nowhere.
     pub carbon: Option<CarbonSource>,

@@ -14,7 +14,7 @@ use wattle_contract::{Candidate, CostParts, Millicores, Milliseconds, NodeName, 
 use crate::assume::{Assumed, Load};
 use crate::normalize::{Standing, normalize};
 use crate::predict::{Interval, NodeModel, ServicePart};
-use crate::score::{Cost, Estimate, Weights, costs};
+use crate::score::{Cost, Estimate, Weights, added_waiting, costs};
 use crate::view::{Node, View};
 
 /// The settings that a decision obeys.
@@ -28,7 +28,7 @@ pub struct Policy {
     pub stale_after: Duration,
     /// Use of a pod of which nothing is known.
     pub default_pod_cpu: Millicores,
-    /// Whether nodes without pods are switched off: the first pod on one then also costs its idle power.
+    /// Whether nodes without pods are switched off: a pod then costs its share of all of its node's power.
     pub empty_nodes_off: bool,
 }
 
@@ -169,12 +169,13 @@ impl Asked<'_> {
         let model = node.model.as_deref().ok_or(Reason::NoMeasurement)?;
         let after = load.cpu + self.cpu;
         let p95 = model.p95(self.service, after);
+        let shares = model.utilisation(load.cpu).zip(model.utilisation(after));
         Ok(Estimate {
-            added_watts: self.added_watts(node, model, load, after),
+            added_watts: self.added_watts(node, model, load, shares),
             p95,
             typical_p95: if p95.is_none() { model.p95(self.typical, after) } else { None },
-            utilisation: model.utilisation(after),
-            deviation: node.measured.deviation,
+            utilisation: shares.map(|(_, after)| after),
+            waiting: shares.map(|shares| self.waiting(shares, node.measured.deviation)),
             memory: self.memory(node, load),
             local_traffic: None,
             slowdown: node.slowdown,
@@ -183,18 +184,31 @@ impl Asked<'_> {
         })
     }
 
-    /// Gives what the pod adds: with the idle power where it would wake an empty node up.
+    /// Gives what the pod adds; where empty nodes are off, its share of the node's whole power by use, which is all of it
+    /// on a node that it would wake up: full nodes are cheap, near-empty ones are left to drain.
     fn added_watts(
         &self,
         node: &Node,
         model: &dyn NodeModel,
         load: Load,
-        after: Millicores,
+        shares: Option<(f64, f64)>,
     ) -> Option<Interval<Watts>> {
-        if self.policy.empty_nodes_off && node.is_empty && load.pods == 0 {
-            return model.watts(after);
+        let after = load.cpu + self.cpu;
+        let (true, Some((before, with))) = (self.policy.empty_nodes_off, shares) else {
+            return step(model, load.cpu, after);
+        };
+        let whole = model.watts(after)?;
+        if (node.is_empty && load.pods == 0) || with <= 0.0 {
+            return Some(whole);
         }
-        step(model, load.cpu, after)
+        let share = (with - before) / with;
+        Some(Interval { low: whole.low * share, mid: whole.mid * share, high: whole.high * share })
+    }
+
+    /// Gives how many more requests wait; a load that swings counts by a standard deviation more than it was.
+    fn waiting(&self, (before, after): (f64, f64), deviation: f64) -> f64 {
+        let cores = self.cpu.get() / 1000.0 / (after - before);
+        added_waiting(cores, before + deviation, after + deviation)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "no machine has 2^53 bytes of memory")]

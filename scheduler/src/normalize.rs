@@ -13,9 +13,9 @@ pub enum Standing {
     Overloaded,
 }
 
-/// Differences of the cost below this do not reach the whole range of scores: half of what separates the best
-/// candidate from the worst when only one part counts.
-const LEAST_SPAN: f64 = 0.5;
+/// So much dearer than the best is as bad as any worse: twice the middle candidate's watts, where energy and latency weigh
+/// alike. A fixed span tells the good ones apart, however bad the worst is.
+const SPAN: f64 = 0.25;
 
 /// Gives the score of an unknown candidate: the middle of the range, rounded down.
 #[must_use]
@@ -25,7 +25,7 @@ pub const fn neutral(top: u32) -> u32 {
 
 /// Turns standings into scores.
 ///
-/// formula: top · (1 - (cost - least cost) / max(greatest - least, 0.5)), rounded. The cheapest known candidate always
+/// formula: top · max(0, 1 - (cost - least cost) / 0.25), rounded. The cheapest known candidate always
 /// gets `top`, an unknown one the neutral score, an overloaded one 0; where one is overloaded, the known ones get at
 /// least 1.
 /// Range: 0..=top; `top` is at least 1.
@@ -35,12 +35,10 @@ pub fn normalize(standings: &[Standing], top: u32) -> Vec<u32> {
         Standing::Known(cost) => Some(cost.get()),
         Standing::Unknown | Standing::Overloaded => None,
     });
-    let (least, greatest) =
-        known.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, greatest), cost| (least.min(cost), greatest.max(cost)));
-    let span = (greatest - least).max(LEAST_SPAN);
+    let least = known.fold(f64::INFINITY, f64::min);
     let floor = u32::from(standings.contains(&Standing::Overloaded)).min(top);
     let score = |standing: &Standing| match standing {
-        Standing::Known(cost) => scaled(1.0 - (cost.get() - least) / span, top).clamp(floor, top),
+        Standing::Known(cost) => scaled(1.0 - (cost.get() - least) / SPAN, top).clamp(floor, top),
         Standing::Unknown => neutral(top),
         Standing::Overloaded => 0,
     };
@@ -62,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_cheapest_gets_the_top_and_unknown_is_never_best() {
-        assert_eq!(normalize(&[known(0.0), known(1.0), known(0.5), Standing::Unknown], 10), [10, 0, 5, 5]);
+        assert_eq!(normalize(&[known(0.0), known(0.25), known(0.125), Standing::Unknown], 10), [10, 0, 5, 5]);
         assert_eq!(normalize(&[known(7.0), Standing::Unknown], 10), [10, 5]);
         assert_eq!(normalize(&[Standing::Unknown; 3], 10), [5, 5, 5]);
         assert_eq!(normalize(&[known(2.0), known(2.0)], 10), [10, 10]);
@@ -78,6 +76,6 @@ mod tests {
 
     #[test]
     fn a_small_difference_is_a_small_step() {
-        assert_eq!(normalize(&[known(0.50), known(0.55)], 10), [10, 9]);
+        assert_eq!(normalize(&[known(0.50), known(0.525)], 10), [10, 9]);
     }
 }

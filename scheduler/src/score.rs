@@ -3,8 +3,8 @@
 //! formula: cost = (w_energy·energy + w_latency·(latency + w_affinity·affinity)) / (w_energy + w_latency)
 //!               + w_slo·slo + w_headroom·headroom + w_neighbours·neighbours
 //!
-//! Every part lies in 0..=1. Energy, latency and affinity are relative to the other candidates; slo, headroom and
-//! neighbours are absolute. A part that is unknown for one candidate but known for others counts one half; a part that nobody knows
+//! Every part lies in 0..=1. Energy, latency and affinity are relative to the best candidate, on a fixed scale; slo, headroom
+//! and neighbours are absolute. A part that is unknown for one candidate but known for others counts one half; a part that nobody knows
 //! is left out. Where every part with a weight is unknown, the cost is unknown.
 
 mod affinity;
@@ -19,14 +19,16 @@ use wattle_contract::{CostParts, Milliseconds, Objective, PodRequest, Watts};
 pub use affinity::Affinity;
 pub use neighbours::slowdowns;
 
-use relative::Range;
+pub(crate) use headroom::added_waiting;
+
+use relative::Compared;
 
 use crate::predict::Interval;
 
 /// What is known of one candidate before it is compared with the others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Power that the pod adds; with the idle power where it would wake the node up.
+    /// Power that the pod adds; where empty nodes are off, its share of the node's power.
     pub added_watts: Option<Interval<Watts>>,
     /// Latency of the pod's service there.
     pub p95: Option<Interval<Milliseconds>>,
@@ -34,8 +36,8 @@ pub struct Estimate {
     pub typical_p95: Option<Interval<Milliseconds>>,
     /// Processor use with the pod there. Range: 0 and above, 1 is all there is.
     pub utilisation: Option<f64>,
-    /// Standard deviation of the node's utilisation over the last windows. Range: 0 and above.
-    pub deviation: f64,
+    /// Requests that more wait there, for each processor that the pod keeps busy. Range: 0 and above.
+    pub waiting: Option<f64>,
     /// Memory use with the pod there. Range: 0 and above, 1 is all there is.
     pub memory: Option<f64>,
     /// Share of the pod's traffic that would stay on the node. Range: 0..=1.
@@ -56,7 +58,7 @@ impl Default for Estimate {
             p95: None,
             typical_p95: None,
             utilisation: None,
-            deviation: 0.0,
+            waiting: None,
             memory: None,
             local_traffic: None,
             slowdown: None,
@@ -95,7 +97,7 @@ pub struct Weights {
     pub affinity: f64,
     /// Of a 95th percentile that nears or breaks the pod's own objective.
     pub slo: f64,
-    /// Of crowding: the last fifth of a node's processors, the last seventh of its memory.
+    /// Of crowding: requests that wait for each other, the last seventh of a node's memory.
     pub headroom: f64,
     /// Of neighbours that already run slower than elsewhere.
     pub neighbours: f64,
@@ -103,7 +105,7 @@ pub struct Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { energy: 1.0, latency: 1.0, affinity: 0.1, slo: 2.0, headroom: 0.5, neighbours: 0.25 }
+        Self { energy: 1.0, latency: 0.25, affinity: 0.4, slo: 2.0, headroom: 2.0, neighbours: 0.25 }
     }
 }
 
@@ -127,13 +129,10 @@ impl Weights {
 /// The answer has one entry a candidate; `None` where nothing that counts is known.
 #[must_use]
 pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<Option<CostParts>> {
-    let (mut energy, mut latency, mut affinity) =
-        (Range::new(energy::LEAST_SPAN), Range::new(latency::LEAST_SPAN), Range::new(affinity::LEAST_SPAN));
-    for known in estimates {
-        energy.add(energy_part(known));
-        latency.add(latency_part(known, slo));
-        affinity.add(known.local_traffic.map(affinity::part));
-    }
+    let energy = Compared::new(energy::SCALE, estimates.iter().map(energy_part));
+    let latency = Compared::new(latency::SCALE, estimates.iter().map(|known| latency_part(known, slo)));
+    let local = |known: &Estimate| known.local_traffic.map(affinity::part);
+    let affinity = Compared::new(affinity::SCALE, estimates.iter().map(local));
     let total = weights.energy + weights.latency;
     let cost = |known: &Estimate| {
         let (energy, latency) = (energy.part(energy_part(known)), latency.part(latency_part(known, slo)));
@@ -141,9 +140,9 @@ pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds
         if !counts || total <= 0.0 {
             return None;
         }
-        let affinity = affinity.part(known.local_traffic.map(affinity::part)).value;
+        let affinity = affinity.part(local(known)).value;
         let slo = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
-        let headroom = headroom::part(known.utilisation, known.deviation, known.memory);
+        let headroom = headroom::part(known.waiting, known.memory);
         let neighbours = known.slowdown.map_or(0.0, neighbours::part);
         let compared = weights.energy * energy.value + weights.latency * (latency.value + weights.affinity * affinity);
         let cost = compared / total + weights.slo * slo + weights.headroom * headroom + weights.neighbours * neighbours;

@@ -1,14 +1,12 @@
 //! `testbed run`: policies side by side on the same plans.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use wattle_testbed::contenders::{Contenders, POLICIES, default_settings, needs_model};
-use wattle_testbed::outcome::{FIGURES, Outcome};
-use wattle_testbed::run::run;
-use wattle_testbed::scenario::{Cell, Scenario};
-use wattle_testbed::statistics::{mean, paired};
+use wattle_testbed::contenders::POLICIES;
+use wattle_testbed::scenario::Scenario;
+use wattle_testbed::study::Study;
+use wattle_testbed::table;
 use wattle_testbed::telemetry::Faults;
 
 /// `testbed run`.
@@ -22,6 +20,9 @@ pub(crate) struct Run {
     /// Runs of each policy, each on a plan of its own.
     #[arg(long, default_value_t = 10)]
     seeds: u64,
+    /// Seed of the first plan.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
     /// Only combinations whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
@@ -40,67 +41,41 @@ pub(crate) struct Run {
     /// Weight of the extender in kube-scheduler's configuration.
     #[arg(long, default_value_t = 5)]
     weight: i64,
+    /// Plans run at the same time; as many as there are processors by default.
+    #[arg(long)]
+    threads: Option<usize>,
 }
-
-/// Outcomes of one combination: policy -> one outcome a seed.
-pub(crate) type Outcomes = BTreeMap<usize, Vec<Outcome>>;
 
 /// Runs and prints.
 ///
 /// # Errors
 /// The scenario cannot be read, or a policy is not known.
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 pub(crate) fn compare(args: &Run) -> anyhow::Result<()> {
-    let faults = Faults {
-        stale: Duration::from_secs(args.stale),
-        without_meter: args.without_meter,
-        model_error: args.model_error,
-        wrong_class: args.wrong_class,
-        ..Faults::usual()
-    };
+    let study = args.study();
     let scenario = Scenario::read(&args.scenario)?;
     for cell in scenario.cells()?.iter().filter(|cell| cell.name.contains(&args.only)) {
-        let outcomes = one(args, cell, faults)?;
-        print(args, cell, &outcomes);
+        let outcomes = study.run(cell)?;
+        println!("\n{} {}\n{}", scenario.name, cell.name, table::of(&study, &outcomes));
     }
     Ok(())
 }
 
-fn one(args: &Run, cell: &Cell, faults: Faults) -> anyhow::Result<Outcomes> {
-    let contenders = if args.policies.iter().any(|name| needs_model(name)) {
-        Contenders::train(&cell.training(9001), faults, default_settings(), args.weight)?
-    } else {
-        Contenders::without_model(default_settings(), args.weight)
-    };
-    let mut outcomes = Outcomes::new();
-    for seed in 1..=args.seeds {
-        let plan = cell.plan(seed);
-        for (at, name) in args.policies.iter().enumerate() {
-            let faults = if name == "perfect" { Faults::none() } else { faults };
-            if let Some(mut policy) = contenders.policy(name, &plan, faults, seed)? {
-                outcomes.entry(at).or_default().push(run(&plan, policy.as_mut(), faults, seed, None));
-            }
+impl Run {
+    fn study(&self) -> Study {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Study {
+            policies: self.policies.clone(),
+            seeds: self.first_seed..=self.first_seed + self.seeds.max(1) - 1,
+            faults: Faults {
+                stale: Duration::from_secs(self.stale),
+                without_meter: self.without_meter,
+                model_error: self.model_error,
+                wrong_class: self.wrong_class,
+                ..Faults::usual()
+            },
+            weight: self.weight,
+            threads: self.threads.unwrap_or_else(processors),
         }
-    }
-    Ok(outcomes)
-}
-
-#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-fn print(args: &Run, cell: &Cell, outcomes: &Outcomes) {
-    println!("\n{} {}", args.scenario, cell.name);
-    print!("{:<15}", "policy");
-    FIGURES.iter().for_each(|figure| print!(" {:>13}", figure.name));
-    println!(" {:>20} {:>20} {:>20}", "all on %", "empty off %", "p95 %");
-    let Some(base) = outcomes.get(&0) else { return };
-    for (at, theirs) in outcomes {
-        print!("{:<15}", args.policies[*at]);
-        let column = |of: fn(&Outcome) -> f64, outcomes: &[Outcome]| outcomes.iter().map(of).collect::<Vec<f64>>();
-        for figure in &FIGURES {
-            print!(" {:>13.3}", mean(&column(figure.of, theirs)).mean);
-        }
-        for figure in [&FIGURES[0], &FIGURES[1], &FIGURES[6]] {
-            let difference = paired(&column(figure.of, base), &column(figure.of, theirs));
-            print!(" {:>11.2} ±{:>7.2}", difference.mean, difference.half);
-        }
-        println!();
     }
 }

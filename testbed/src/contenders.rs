@@ -21,7 +21,7 @@ use crate::run::run;
 use crate::telemetry::Faults;
 
 /// Every policy, in the order of the tables; the first is what the others are compared with.
-pub const POLICIES: [&str; 11] = [
+pub const POLICIES: [&str; 14] = [
     "default",
     "most-allocated",
     "tlp-40",
@@ -32,8 +32,14 @@ pub const POLICIES: [&str; 11] = [
     "prior",
     "linear",
     "full",
+    "full-off",
+    "full-steer",
     "perfect",
+    "perfect-off",
 ];
+
+/// Greatest ratio of two endpoints' weights where requests are steered.
+const STEER_RATIO: f64 = 10.0;
 
 /// Rows that a model is trained on at most: more windows of many nodes add time and no knowledge.
 const ROWS: usize = 30_000;
@@ -102,8 +108,10 @@ impl Contenders {
         faults: Faults,
         seed: u64,
     ) -> anyhow::Result<Option<Box<dyn Policy>>> {
-        let ours =
-            |knowledge: Knowledge| -> Box<dyn Policy> { Box::new(Ours::new(knowledge, self.settings, self.weight)) };
+        let (settings, weight) = (self.settings, self.weight);
+        let ours = |knowledge: Knowledge| -> Box<dyn Policy> { Box::new(Ours::new(knowledge, settings, weight)) };
+        let off = Settings { empty_nodes_off: true, ..settings };
+        let ours_off = |knowledge: Knowledge| -> Box<dyn Policy> { Box::new(Ours::new(knowledge, off, weight)) };
         let full = || self.full.clone().context("this policy needs a trained model");
         let linear = || self.linear.clone().context("this policy needs a trained model");
         let spoiled = |predictor: Predictor| {
@@ -127,7 +135,13 @@ impl Contenders {
             "prior" => ours(Knowledge::Model(self.prior.clone().context("this policy needs a model")?)),
             "linear" => ours(spoiled(linear()?)),
             "full" => ours(spoiled(full()?)),
+            "full-off" => ours_off(spoiled(full()?)),
+            "full-steer" if plan.app.is_some() => {
+                Box::new(Ours::new(spoiled(full()?), settings, weight).steering_within(STEER_RATIO))
+            }
+            "full-steer" => return Ok(None),
             "perfect" => ours(Knowledge::Perfect(plan.nodes.clone())),
+            "perfect-off" => ours_off(Knowledge::Perfect(plan.nodes.clone())),
             _ => anyhow::bail!("no policy is called {name:?}; there are: {}", POLICIES.join(", ")),
         }))
     }
@@ -136,7 +150,7 @@ impl Contenders {
 /// Tells whether a policy is one of ours, which need a model.
 #[must_use]
 pub fn needs_model(name: &str) -> bool {
-    matches!(name, "prior" | "linear" | "full")
+    matches!(name, "prior" | "linear" | "full" | "full-off" | "full-steer")
 }
 
 /// Gives the extender's default settings.

@@ -23,4 +23,6 @@ pub mod run;
 pub mod scenario;
 pub mod server;
 pub mod statistics;
+pub mod study;
+pub mod table;
 pub mod telemetry;

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub never_placed: usize,
     /// Highest use of a node in a step.
     pub busiest: f64,
+    /// Busy share of each node's processors times seconds, in the plan's order.
+    pub node_used: Vec<f64>,
     /// Placements asked for.
     pub decisions: u64,
     /// Processor time of all placements.
@@ -48,30 +50,41 @@ pub struct Outcome {
 /// One figure of an outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
-    /// Its name with the unit, for tables.
+    /// Its name with the unit.
     pub name: &'static str,
+    /// The same for the head of a narrow column.
+    pub short: &'static str,
     /// Reads it.
     pub of: fn(&Outcome) -> f64,
 }
 
 /// All figures, in the order of the tables.
 pub const FIGURES: [Figure; 15] = [
-    Figure { name: "kWh, all on", of: |outcome| outcome.joules_on / 3.6e6 },
-    Figure { name: "kWh, empty off", of: |outcome| outcome.joules_off / 3.6e6 },
-    Figure { name: "bound, all on", of: |outcome| outcome.bound_on / 3.6e6 },
-    Figure { name: "bound, empty off", of: |outcome| outcome.bound_off / 3.6e6 },
-    Figure { name: "J/request", of: |outcome| outcome.joules_on / outcome.requests.max(1.0) },
-    Figure { name: "p50 ms", of: |outcome| outcome.latency.quantile(0.5) },
-    Figure { name: "p95 ms", of: |outcome| outcome.latency.quantile(0.95) },
-    Figure { name: "p99 ms", of: |outcome| outcome.latency.quantile(0.99) },
-    Figure { name: "SLO minutes", of: |outcome| outcome.slo_minutes },
-    Figure { name: "active nodes", of: |outcome| outcome.active_nodes / outcome.seconds.max(1.0) },
-    Figure { name: "stranded cores", of: |outcome| outcome.stranded_cores / outcome.seconds.max(1.0) },
-    Figure { name: "stranded GiB", of: |outcome| outcome.stranded_gib / outcome.seconds.max(1.0) },
-    Figure { name: "unplaced pods", of: |outcome| (outcome.left_unplaced + outcome.never_placed) as f64 },
-    Figure { name: "waiting min", of: |outcome| outcome.waiting_minutes },
+    Figure { name: "kWh, all on", short: "kWh on", of: |outcome| outcome.joules_on / 3.6e6 },
+    Figure { name: "kWh, empty off", short: "kWh off", of: |outcome| outcome.joules_off / 3.6e6 },
+    Figure { name: "bound, all on", short: "bound on", of: |outcome| outcome.bound_on / 3.6e6 },
+    Figure { name: "bound, empty off", short: "bound off", of: |outcome| outcome.bound_off / 3.6e6 },
+    Figure { name: "J/request", short: "J/request", of: |outcome| outcome.joules_on / outcome.requests.max(1.0) },
+    Figure { name: "p50 ms", short: "p50 ms", of: |outcome| outcome.latency.quantile(0.5) },
+    Figure { name: "p95 ms", short: "p95 ms", of: |outcome| outcome.latency.quantile(0.95) },
+    Figure { name: "p99 ms", short: "p99 ms", of: |outcome| outcome.latency.quantile(0.99) },
+    Figure { name: "SLO minutes", short: "SLO min", of: |outcome| outcome.slo_minutes },
+    Figure { name: "active nodes", short: "active", of: |outcome| outcome.active_nodes / outcome.seconds.max(1.0) },
+    Figure {
+        name: "stranded cores",
+        short: "strand core",
+        of: |outcome| outcome.stranded_cores / outcome.seconds.max(1.0),
+    },
+    Figure { name: "stranded GiB", short: "strand GiB", of: |outcome| outcome.stranded_gib / outcome.seconds.max(1.0) },
+    Figure {
+        name: "unplaced pods",
+        short: "unplaced",
+        of: |outcome| (outcome.left_unplaced + outcome.never_placed) as f64,
+    },
+    Figure { name: "waiting min", short: "waiting min", of: |outcome| outcome.waiting_minutes },
     Figure {
         name: "us/decision",
+        short: "us/decision",
         of: |outcome| outcome.deciding.as_secs_f64() * 1e6 / (outcome.decisions.max(1) as f64),
     },
 ];

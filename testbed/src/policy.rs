@@ -8,6 +8,7 @@ pub mod rivals;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use wattle_contract::{ClusterSnapshot, Timestamp};
+use wattle_scheduler::steer::Steering;
 
 use crate::cluster::Cluster;
 
@@ -21,6 +22,11 @@ pub trait Policy {
 
     /// Is told that a pod is gone.
     fn removed(&mut self, _pod: usize, _cluster: &Cluster<'_>) {}
+
+    /// Gives the weights of endpoints that the data plane is told; `None` where requests go to all pods alike.
+    fn steering(&self) -> Option<&Steering> {
+        None
+    }
 }
 
 /// Picks one of those with the highest score, as kube-scheduler does: any of them.

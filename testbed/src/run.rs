@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use wattle_contract::{Timestamp, Window};
+use wattle_contract::{ClusterSnapshot, Timestamp, Window};
+use wattle_scheduler::steer::Steering;
 
 use crate::app::{Drawn, Spread, draw, quantile};
 use crate::bound::Bound;
@@ -18,6 +19,7 @@ use crate::cluster::Cluster;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::policy::Policy;
+use crate::policy::ours::service_name;
 use crate::queue::{Backlog, Queue, REQUEST_WORK_MS, request_size};
 use crate::telemetry::{Faults, Observer, Truth};
 
@@ -25,6 +27,8 @@ use crate::telemetry::{Faults, Observer, Truth};
 const DRAWS: usize = 300;
 /// First instant of every run. Units: milliseconds since 1970.
 const BEGIN: i64 = 1_700_000_010_000;
+/// For how long the machines were measured before the first pod came.
+const REST_SECONDS: u64 = 120;
 
 /// A run under way.
 struct Running<'a> {
@@ -69,6 +73,16 @@ pub fn run(
             step.push(pod);
         }
     }
+    let rests = REST_SECONDS.div_ceil(plan.step.as_secs().max(1));
+    for rest in (1..=u32::try_from(rests).unwrap_or(1)).rev() {
+        let now = Timestamp(BEGIN).minus(plan.step * rest);
+        if let Some(snapshot) = running.rest(&mut observer, now) {
+            if let Some(windows) = &mut windows {
+                windows.push(snapshot.window.clone());
+            }
+            policy.observe(&snapshot, now.plus(plan.step));
+        }
+    }
     let mut next = 0;
     for (step, leave) in leaving.iter().enumerate() {
         let now = Timestamp(BEGIN).plus(plan.step * u32::try_from(step).unwrap_or(u32::MAX));
@@ -78,7 +92,7 @@ pub fn run(
             next += 1;
         }
         running.place(policy, now, step);
-        if let Some(snapshot) = running.pass(step, &mut observer, now) {
+        if let Some(snapshot) = running.pass(step, policy.steering(), &mut observer, now) {
             if let Some(windows) = &mut windows {
                 windows.push(snapshot.window.clone());
             }
@@ -131,13 +145,14 @@ impl Running<'_> {
     fn pass(
         &mut self,
         step: usize,
+        steering: Option<&Steering>,
         observer: &mut Observer,
         now: Timestamp,
-    ) -> Option<wattle_contract::ClusterSnapshot> {
+    ) -> Option<ClusterSnapshot> {
         let plan = self.plan;
         let seconds = plan.step.as_secs_f64();
         let rate = plan.rates.get(step).copied().unwrap_or(0.0);
-        let spread = self.spread();
+        let spread = self.spread(steering);
         let offered = self.offered(&spread, rate);
         let (mut used, mut watts, mut queues) = (Vec::new(), Vec::new(), Vec::new());
         for ((backlog, offered), (_, server)) in self.backlogs.iter_mut().zip(&offered).zip(&plan.nodes) {
@@ -160,7 +175,20 @@ impl Running<'_> {
         )
     }
 
-    fn spread(&self) -> Spread {
+    /// Gives what is measured of a step in which the cluster has no pods yet.
+    fn rest(&self, observer: &mut Observer, now: Timestamp) -> Option<ClusterSnapshot> {
+        let used = vec![0.0; self.plan.nodes.len()];
+        let watts: Vec<f64> = self.plan.nodes.iter().map(|(_, server)| server.power(0.0)).collect();
+        let drawn = Drawn::default();
+        observer.measure(
+            &self.cluster,
+            &Truth { used: &used, watts: &watts, rate: 0.0, spread: &[], drawn: &drawn },
+            now,
+        )
+    }
+
+    /// Gives where the requests of each service go: to all its pods alike, or by the weights of their endpoints.
+    fn spread(&self, steering: Option<&Steering>) -> Spread {
         if self.plan.app.is_none() {
             return Spread::new();
         }
@@ -173,7 +201,14 @@ impl Running<'_> {
                 }
             }
         }
-        for places in &mut counts {
+        for (workload, places) in counts.iter_mut().enumerate() {
+            let service = service_name(self.plan.workloads[workload].as_str());
+            if let Some(weights) = steering.and_then(|steering| steering.services.get(&service)) {
+                for (node, count) in places.iter_mut() {
+                    // An endpoint that the last weights do not know yet counts as the best.
+                    *count *= weights.get(&self.plan.nodes[*node].0).map_or(100.0, |weight| f64::from(*weight));
+                }
+            }
             let all: f64 = places.iter().map(|(_, count)| count).sum();
             places.iter_mut().for_each(|(_, count)| *count /= all);
         }
@@ -246,6 +281,8 @@ impl Running<'_> {
             outcome.slo_minutes += if all > 0.0 { minutes * late / all } else { 0.0 };
         }
         outcome.strand(&self.cluster, seconds);
+        outcome.node_used.resize(used.len(), 0.0);
+        outcome.node_used.iter_mut().zip(used).for_each(|(sum, used)| *sum += used * seconds);
         outcome.busiest = used.iter().copied().fold(outcome.busiest, f64::max);
     }
 }

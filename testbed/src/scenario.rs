@@ -123,6 +123,7 @@ impl Scenario {
     pub fn cells(&self) -> anyhow::Result<Vec<Cell>> {
         let mut cells = Vec::new();
         if let Some(hotel) = &self.hotel {
+            self.check(hotel.hours, hotel.step_seconds, &hotel.loads)?;
             for (group, classes) in &hotel.machines {
                 let known = |class: &String| {
                     Server::built_in(class).with_context(|| format!("{}: no machine is called {class:?}", self.name))
@@ -138,6 +139,7 @@ impl Scenario {
             }
         }
         if let Some(trace) = &self.trace {
+            self.check(trace.hours, trace.step_seconds, &trace.loads)?;
             let recorded = std::sync::Arc::new(openb::Recorded::read(trace.nodes)?);
             for load in &trace.loads {
                 let kind = Kind::Trace { trace: trace.clone(), recorded: std::sync::Arc::clone(&recorded) };
@@ -146,6 +148,19 @@ impl Scenario {
         }
         anyhow::ensure!(!cells.is_empty(), "{} has neither `hotel` nor `trace`, or no loads", self.name);
         Ok(cells)
+    }
+
+    /// Refuses what would be a run of no steps, or of steps without end.
+    fn check(&self, hours: f64, step_seconds: usize, loads: &[f64]) -> anyhow::Result<()> {
+        let name = &self.name;
+        anyhow::ensure!(hours > 0.0 && hours <= 1000.0, "{name}: hours is {hours}, not above 0 and at most 1000");
+        let within = 1..=600;
+        anyhow::ensure!(within.contains(&step_seconds), "{name}: step_seconds is {step_seconds}, not 1 to 600");
+        let steps = hours * 3600.0 / step_seconds as f64;
+        anyhow::ensure!(steps >= 12.0, "{name}: {steps:.0} steps of {step_seconds} s in hours, 12 are the least");
+        let wrong = loads.iter().find(|load| !(**load > 0.0 && **load <= 1e6));
+        anyhow::ensure!(wrong.is_none(), "{name}: loads has {wrong:?}, not above 0 and at most 1000000");
+        Ok(())
     }
 }
 

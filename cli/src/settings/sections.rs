@@ -143,16 +143,16 @@ section! {
         /// Weight of predicted power where a pod does not say.
         weight_energy: f64 = "1", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of predicted latency where a pod does not say.
-        weight_latency: f64 = "1", "0 to 100", |w| (0.0..=100.0).contains(w);
+        weight_latency: f64 = "0.25", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of traffic that leaves the node, as a share of the latency weight.
-        weight_affinity: f64 = "0.1", "0 to 100", |w| (0.0..=100.0).contains(w);
+        weight_affinity: f64 = "0.4", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of a latency that nears or breaks the pod's own objective.
         weight_slo: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
-        /// Weight of crowding beyond 80 % utilisation.
-        weight_headroom: f64 = "0.5", "0 to 100", |w| (0.0..=100.0).contains(w);
+        /// Weight of crowding: requests that wait for each other, and memory that ends.
+        weight_headroom: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of neighbours that already run slower there than elsewhere.
         weight_neighbours: f64 = "0.25", "0 to 100", |w| (0.0..=100.0).contains(w);
-        /// What becomes of nodes without pods: `on` they stay, `off` they are switched off, so waking one costs its idle power.
+        /// What becomes of nodes without pods: `on` they stay, `off` they are switched off, so a pod costs its share of all of its node's power.
         empty_nodes: String = "on", "on or off", |e| e == "on" || e == "off";
         /// Limits on power: a list of `{label, value, watts}`; without `value` each value of the label has the limit of its own.
         power_caps: PowerCapList = "";

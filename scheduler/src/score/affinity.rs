@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use wattle_contract::{ServiceName, Window};
 
-use super::relative::LeastSpan;
+use super::relative::Scale;
 use crate::names::Names;
 
-/// Ten points of local traffic are the least difference that counts in full.
-pub(super) const LEAST_SPAN: LeastSpan = LeastSpan::Absolute(0.1);
+/// All of a pod's traffic against none of it.
+pub(super) const SCALE: Scale = Scale::Difference { whole: 1.0 };
 
 /// Traffic that stays in the zone counts this share of traffic that stays on the node.
 const SAME_ZONE: f64 = 0.5;

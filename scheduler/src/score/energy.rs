@@ -2,12 +2,12 @@
 
 use wattle_contract::Watts;
 
-use super::relative::LeastSpan;
+use super::relative::Scale;
 use crate::predict::Interval;
 
-/// Differences under a twentieth are within what a power model errs by (held-out errors of 3-6 % are usual); under a
-/// hundredth of a watt nothing is told apart.
-pub(super) const LEAST_SPAN: LeastSpan = LeastSpan::Ratio { least: 1.05, floor: 0.01 };
+/// Watts add up over nodes, so differences count and not ratios; four times the middle candidate's watts more than the best
+/// is as dear as counts. Under a hundredth of a watt nothing is told apart.
+pub(super) const SCALE: Scale = Scale::Middle { whole: 4.0, floor: 0.01 };
 
 /// formula: (mid + doubt · (1 + doubt) · (high - mid)) · carbon. Units: watts, at the cluster's mean carbon intensity.
 ///

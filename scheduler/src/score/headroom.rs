@@ -1,22 +1,44 @@
-//! The part of the cost that is crowding: neighbours disturb each other before a node is full.
+//! The part of the cost that is crowding: neighbours wait for each other long before a node is full.
 
-/// Utilisation from which latency under interference begins to rise.
-const CROWDED: f64 = 0.8;
 /// Share of the memory from which a node is near evicting pods (the kubelet's default is at 100 MiB left).
 const MEMORY_CROWDED: f64 = 0.85;
+/// Share of requests beyond the 95th percentile.
+const ONE_IN_TWENTY: f64 = 0.05;
+/// Utilisation from which the queue grows in a straight line, so that overload stays finite.
+const MOST: f64 = 0.98;
 
-/// formula: the greater of ((u + σ - 0.8) / 0.2)² and ((m - 0.85) / 0.15)², each 0 below and 1 above its range.
+/// formula: the greater of w / (1 + w) and ((m - 0.85) / 0.15)², the second 0 below and 1 above its range.
 ///
-/// `utilisation` and `memory` are shares with the pod there; `deviation` (σ) is the standard deviation of the utilisation
-/// over the last windows: a load that swings needs more room.
-pub(super) fn part(utilisation: Option<f64>, deviation: f64, memory: Option<f64>) -> f64 {
-    let cpu = utilisation.map_or(0.0, |u| beyond(u + deviation.max(0.0), CROWDED));
-    let memory = memory.map_or(0.0, |m| beyond(m, MEMORY_CROWDED));
-    cpu.max(memory)
+/// `waiting` (w) is what [`added_waiting`] gives; `memory` (m) is the share in use with the pod there.
+pub(super) fn part(waiting: Option<f64>, memory: Option<f64>) -> f64 {
+    let waiting = waiting.map_or(0.0, |w| w / (1.0 + w));
+    let memory = memory.map_or(0.0, |m| ((m - MEMORY_CROWDED) / (1.0 - MEMORY_CROWDED)).clamp(0.0, 1.0).powi(2));
+    waiting.max(memory)
 }
 
-fn beyond(share: f64, from: f64) -> f64 {
-    ((share - from) / (1.0 - from)).clamp(0.0, 1.0).powi(2)
+/// Gives how many more requests wait at any moment for each processor that a pod keeps busy, its own and its
+/// neighbours', as far as a 95th percentile feels it: what crowding costs everybody, not only who comes.
+///
+/// formula: (L(after) - L(before)) / ((after - before) k) · P(after) / 0.05, with `P(u) = u^b` the share of requests that wait,
+/// `L(u) = u^(b + 1) / (1 - u)` the mean queue of k processors, and `b = sqrt(2 (k + 1)) - 1`, rounded. While fewer than one
+/// request in twenty waits, the 95th percentile hardly moves. 0 for a pod that uses nothing.
+/// Units: requests per processor. Range: 0 and above; of eight processors 0.04 at 40 %, 0.3 at half, 10 at 70 %.
+/// Source: Sakasegawa, "An approximation formula L = alpha * rho^beta / (1 - rho)", 1977.
+#[expect(clippy::cast_possible_truncation, reason = "the root of a number of processors")]
+pub(crate) fn added_waiting(cores: f64, before: f64, after: f64) -> f64 {
+    let used = (after - before) * cores;
+    if !(used > 0.0 && cores > 0.0) {
+        return 0.0;
+    }
+    let exponent = ((2.0 * (cores + 1.0)).sqrt() - 1.0).round().clamp(1.0, f64::from(i32::MAX)) as i32;
+    let queue = |u: f64| {
+        let held = u.clamp(0.0, MOST);
+        let at = held.powi(exponent) * held / (1.0 - held);
+        // Beyond, as steeply as it ended.
+        at * (1.0 + (u - held).max(0.0) / (1.0 - MOST))
+    };
+    let waits = after.clamp(0.0, 1.0).powi(exponent);
+    ((queue(after) - queue(before)) / used * waits / ONE_IN_TWENTY).max(0.0)
 }
 
 #[cfg(test)]
@@ -24,19 +46,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_node_costs_nothing_and_a_full_one_all() {
-        let cpu = |share| part(Some(share), 0.0, None);
-        assert_eq!(cpu(0.0), 0.0);
-        assert_eq!(cpu(0.8), 0.0);
-        assert!(cpu(0.9) > 0.2 && cpu(0.9) < 0.3);
-        assert_eq!(cpu(3.0), 1.0);
-        assert_eq!(part(None, 0.5, None), 0.0);
+    fn crowding_costs_more_the_fuller_a_node_is_and_never_all_before_the_end() {
+        let at = |u: f64| part(Some(added_waiting(8.0, u - 0.05, u)), None);
+        let seen: Vec<f64> = (1..=24).map(|step| at(0.05 * f64::from(step))).collect();
+
+        assert!(seen.is_sorted(), "{seen:?}");
+        assert!(at(0.3) < 0.02 && at(0.5) > 0.1 && at(0.5) < 0.4 && at(0.9) > 0.9 && at(1.2) < 1.0, "{seen:?}");
+        assert_eq!(part(None, None), 0.0);
+        assert_eq!(added_waiting(8.0, 0.5, 0.5), 0.0);
     }
 
     #[test]
-    fn a_load_that_swings_and_memory_that_ends_need_room_too() {
-        assert!(part(Some(0.75), 0.1, None) > 0.0);
-        assert_eq!(part(Some(0.1), 0.0, Some(0.85)), 0.0);
-        assert_eq!(part(Some(0.1), 0.0, Some(1.2)), 1.0);
+    fn many_processors_can_be_busier_than_few() {
+        assert!(added_waiting(96.0, 0.70, 0.71) < 0.2 * added_waiting(8.0, 0.70, 0.71));
+    }
+
+    #[test]
+    fn memory_that_ends_needs_room_too() {
+        assert_eq!(part(Some(0.0), Some(0.85)), 0.0);
+        assert_eq!(part(Some(0.1), Some(1.2)), 1.0);
     }
 }

@@ -2,11 +2,11 @@
 
 use wattle_contract::Milliseconds;
 
-use super::relative::LeastSpan;
+use super::relative::Scale;
 use crate::predict::Interval;
 
-/// Differences under a twentieth are lost in the noise of a 95th percentile; under ten microseconds nothing is told apart.
-pub(super) const LEAST_SPAN: LeastSpan = LeastSpan::Ratio { least: 1.05, floor: 0.01 };
+/// Eight times the milliseconds of the best candidate is as slow as counts; under ten microseconds nothing is told apart.
+pub(super) const SCALE: Scale = Scale::Ratio { whole: 8.0, floor: 0.01 };
 
 /// Up to this share of its objective a latency is good enough: lower does not count as better.
 const GOOD_ENOUGH: f64 = 0.8;

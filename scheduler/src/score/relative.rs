@@ -1,4 +1,7 @@
-//! A quantity compared with the other candidates': 0 is the lowest, 1 the highest.
+//! A quantity compared with the best candidate's: 0 is the best, 1 as bad as counts.
+//!
+//! The scale does not stretch to the worst candidate. Otherwise a node that is a twentieth slower would weigh as much
+//! against another as one that draws four times the power, and one bad candidate would make all others look alike.
 
 /// One candidate's part of the cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -8,66 +11,65 @@ pub(super) struct Part {
     pub(super) is_known: bool,
 }
 
-/// The difference below which the whole range is not reached.
-///
-/// Otherwise two nodes that differ by a thousandth would be told apart as much as two that differ by half.
+/// How a quantity is measured against the best.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum LeastSpan {
-    /// In the quantity's own unit: compared by difference.
-    Absolute(f64),
-    /// As a ratio; compared by ratio, and values up to `floor` are alike. One candidate that is a hundred times dearer
-    /// then does not make the others look alike.
-    Ratio { least: f64, floor: f64 },
+pub(super) enum Scale {
+    /// By difference, in the quantity's own unit; `whole` of it counts in full.
+    Difference { whole: f64 },
+    /// By difference, in units of the middle candidate: for what adds up over nodes. Values up to `floor` are alike.
+    Middle { whole: f64, floor: f64 },
+    /// By ratio: for what does not add up. Values up to `floor` are alike.
+    Ratio { whole: f64, floor: f64 },
 }
 
-impl LeastSpan {
+impl Scale {
     fn scaled(self, value: f64) -> f64 {
         match self {
-            Self::Absolute(_) => value,
+            Self::Difference { .. } => value,
+            Self::Middle { floor, .. } => value.max(floor),
             Self::Ratio { floor, .. } => value.max(floor).ln(),
         }
     }
 
-    fn least(self) -> f64 {
+    /// Gives what counts in full, of scaled values.
+    fn whole(self, values: &mut [f64]) -> f64 {
         match self {
-            Self::Absolute(least) => least,
-            Self::Ratio { least, .. } => least.ln(),
+            Self::Difference { whole } => whole,
+            Self::Ratio { whole, .. } => whole.ln(),
+            Self::Middle { whole, floor } => {
+                let middle = values.len().saturating_sub(1) / 2;
+                let middle =
+                    if values.is_empty() { floor } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 };
+                whole * middle
+            }
         }
     }
 }
 
-/// Lowest and highest known value of all candidates.
+/// The values of all candidates that are known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
-    least: LeastSpan,
-    min: f64,
-    max: f64,
+pub(super) struct Compared {
+    scale: Scale,
+    whole: f64,
+    least: f64,
 }
 
-impl Range {
-    pub(super) fn new(least: LeastSpan) -> Self {
-        Self { least, min: f64::INFINITY, max: f64::NEG_INFINITY }
+impl Compared {
+    pub(super) fn new(scale: Scale, values: impl Iterator<Item = Option<f64>>) -> Self {
+        let mut known: Vec<f64> = values.flatten().map(|value| scale.scaled(value)).collect();
+        let least = known.iter().copied().fold(f64::INFINITY, f64::min);
+        Self { scale, whole: scale.whole(&mut known), least }
     }
 
-    pub(super) fn add(&mut self, value: Option<f64>) {
-        if let Some(value) = value {
-            let value = self.least.scaled(value);
-            self.min = self.min.min(value);
-            self.max = self.max.max(value);
-        }
-    }
-
-    /// formula: (x - min) / max(max - min, least span), of the values or of their logarithms. Unknown values are left out
-    /// of the min and max and get one half; where nobody knows, the part is zero for all.
+    /// formula: min(1, (x - least) / whole), of the values or of their logarithms. Unknown values are left out of the least
+    /// and the middle and get one half; where nobody knows, the part is zero for all.
     pub(super) fn part(&self, value: Option<f64>) -> Part {
-        let span = (self.max - self.min).max(self.least.least());
         match value {
-            Some(value) if span > 0.0 => {
-                let value = (self.least.scaled(value) - self.min) / span;
+            Some(value) => {
+                let value = (self.scale.scaled(value) - self.least) / self.whole;
                 Part { value: value.clamp(0.0, 1.0), is_known: true }
             }
-            Some(_) => Part { value: 0.0, is_known: true },
-            None => Part { value: if self.min <= self.max { 0.5 } else { 0.0 }, is_known: false },
+            None => Part { value: if self.least.is_finite() { 0.5 } else { 0.0 }, is_known: false },
         }
     }
 }
@@ -76,35 +78,37 @@ impl Range {
 mod tests {
     use super::*;
 
-    fn parts(values: &[Option<f64>], least: LeastSpan) -> Vec<Part> {
-        let mut range = Range::new(least);
-        values.iter().for_each(|value| range.add(*value));
-        values.iter().map(|value| range.part(*value)).collect()
+    fn parts(values: &[Option<f64>], scale: Scale) -> Vec<Part> {
+        let compared = Compared::new(scale, values.iter().copied());
+        values.iter().map(|value| compared.part(*value)).collect()
     }
 
-    const RATIO: LeastSpan = LeastSpan::Ratio { least: 1.05, floor: 0.01 };
+    const RATIO: Scale = Scale::Ratio { whole: 8.0, floor: 0.01 };
+    const MIDDLE: Scale = Scale::Middle { whole: 4.0, floor: 0.01 };
 
     #[test]
     fn unknown_is_left_out_and_small_differences_stay_small() {
-        let known = parts(&[Some(10.0), None, Some(20.0)], RATIO);
+        let known = parts(&[Some(10.0), None, Some(81.0)], RATIO);
         assert_eq!(known.iter().map(|p| p.value).collect::<Vec<_>>(), [0.0, 0.5, 1.0]);
 
-        let near = parts(&[Some(100.0), Some(101.0)], RATIO);
-        assert!(near[1].value < 0.25, "{near:?}");
+        for scale in [RATIO, MIDDLE] {
+            let near = parts(&[Some(100.0), Some(101.0)], scale);
+            assert!(near[1].value < 0.01, "{near:?}");
 
-        let nobody = parts(&[None, None], RATIO);
-        assert!(nobody.iter().all(|p| p.value == 0.0 && !p.is_known));
+            let nobody = parts(&[None, None], scale);
+            assert!(nobody.iter().all(|p| p.value == 0.0 && !p.is_known));
 
-        let nothing = parts(&[Some(0.0), Some(0.005)], RATIO);
-        assert!(nothing.iter().all(|p| p.value == 0.0 && p.is_known));
+            let nothing = parts(&[Some(0.0), Some(0.005)], scale);
+            assert!(nothing.iter().all(|p| p.value == 0.0 && p.is_known));
+        }
     }
 
     #[test]
     fn one_that_is_far_off_does_not_make_the_others_alike() {
-        let by_ratio = parts(&[Some(3.0), Some(6.0), Some(300.0)], RATIO);
-        let by_difference = parts(&[Some(3.0), Some(6.0), Some(300.0)], LeastSpan::Absolute(0.1));
+        let with = parts(&[Some(3.0), Some(6.0), Some(300.0)], RATIO);
+        assert!((with[1].value - 1.0 / 3.0).abs() < 1e-9, "twice is a third of eight times: {with:?}");
 
-        assert!(by_ratio[1].value > 0.14, "{by_ratio:?}");
-        assert!(by_difference[1].value < 0.02, "{by_difference:?}");
+        let with = parts(&[Some(3.0), Some(6.0), Some(300.0)], MIDDLE);
+        assert_eq!((with[1].value, with[2].value), (0.125, 1.0));
     }
 }

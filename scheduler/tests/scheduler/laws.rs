@@ -298,7 +298,8 @@ fn a_service_that_the_model_never_saw_still_prefers_the_faster_node() {
         Estimate { typical_p95: Some(Interval { low: p95, mid: p95, high: p95 }), ..Estimate::default() }
     };
 
-    assert_eq!(scores(&[at(5.0), at(50.0)], &Weights::default(), Milliseconds::new(1.0)), [10, 0]);
+    let scores = scores(&[at(5.0), at(50.0)], &Weights::default(), Milliseconds::new(1.0));
+    assert!(scores[0] == 10 && scores[1] < neutral(10), "{scores:?}");
 }
 
 #[test]

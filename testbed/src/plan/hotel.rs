@@ -2,7 +2,7 @@
 //!
 //! Replicas follow the load as a HorizontalPodAutoscaler would have it: enough for 60 % of a processor each, looked at
 //! once a minute, taken away only after five minutes of less; the newest pods go first. Caches and databases have one
-//! pod each, which stays. Each release replaces a service's pods one by one: the only moments at which a pod moves.
+//! pod each, which stays. The application starts with next to no load, which rises over half of the warm-up. Each release replaces a service's pods one by one: the only moments at which a pod moves.
 
 use std::f64::consts::TAU;
 
@@ -29,7 +29,11 @@ pub fn plan(hotel: &Hotel, servers: &[Server], shape: Shape, mean_rate: f64, see
     let mut random = StdRng::seed_from_u64(seed);
     let step = hotel.step_seconds;
     let steps = (hotel.hours * 3600.0 / step as f64).round() as usize;
-    let rates = rates(shape, mean_rate, steps, step, &mut random);
+    let mut rates = rates(shape, mean_rate, steps, step, &mut random);
+    let warm_up = steps / 12;
+    for (at, rate) in rates.iter_mut().enumerate() {
+        *rate *= ((at + 1) as f64 / (warm_up as f64 / 2.0).max(1.0)).min(1.0);
+    }
     let app = App::new();
     let mut pods = Vec::new();
     for (service, about) in SERVICES.iter().enumerate() {
@@ -55,7 +59,7 @@ pub fn plan(hotel: &Hotel, servers: &[Server], shape: Shape, mean_rate: f64, see
         workloads: SERVICES.iter().map(|service| WorkloadName::from(service.name)).collect(),
         step: std::time::Duration::from_secs(step as u64),
         steps,
-        warm_up: steps / 12,
+        warm_up,
         app: Some(app),
         rates,
         slo_p95_ms: hotel.slo_p95_ms,

@@ -16,6 +16,7 @@ use wattle_scheduler::cluster::Cluster as Kubernetes;
 use wattle_scheduler::decide::{Policy as Settings, decide, pod_cpu};
 use wattle_scheduler::memory::Memory;
 use wattle_scheduler::predict::CostModel;
+use wattle_scheduler::steer::{Steering, steer};
 use wattle_scheduler::view::{Compiled, Seen, View};
 
 use super::knowledge::{Perfect, Wrong};
@@ -48,6 +49,7 @@ pub struct Ours {
     view: View,
     assumed: Assumed,
     assumed_ttl: Duration,
+    steering: Option<(f64, Steering)>,
 }
 
 impl Ours {
@@ -66,7 +68,14 @@ impl Ours {
             view: View::default(),
             assumed: Assumed::default(),
             assumed_ttl: defaults.assumed_ttl,
+            steering: None,
         }
+    }
+
+    /// Lets it tell the data plane where requests go, with a bound on the ratio of two weights.
+    #[must_use]
+    pub fn steering_within(self, ratio: f64) -> Self {
+        Self { steering: Some((ratio, Steering::default())), ..self }
     }
 }
 
@@ -81,7 +90,8 @@ pub fn request(pod: usize, plan: &Plan) -> PodRequest {
         service: about.service.map(|_| service_name(&plan.workloads[about.workload].to_string())),
         cpu_request_millicores: Millicores::new(about.asks.cpu_milli as f64),
         memory_request_bytes: u64::try_from(about.asks.memory).ok().map(Bytes),
-        objective: Objective::Balanced,
+        // What a user would annotate: nobody waits for a batch pod.
+        objective: if about.is_sensitive { Objective::Balanced } else { Objective::Energy },
         slo_p95_ms: None,
         weight_energy: None,
         weight_latency: None,
@@ -114,6 +124,13 @@ impl Policy for Ours {
         self.view = View::new(seen, &Arc::clone(&self.view.names));
         self.assumed.number(&self.view.names);
         self.assumed.reconcile(&self.view, now, self.assumed_ttl);
+        if let Some((ratio, steering)) = &mut self.steering {
+            *steering = steer(&self.view, &completed.window, &self.settings.weights, *ratio, steering);
+        }
+    }
+
+    fn steering(&self) -> Option<&Steering> {
+        self.steering.as_ref().map(|(_, steering)| steering)
     }
 
     fn place(&mut self, pod: usize, cluster: &Cluster<'_>, now: Timestamp, random: &mut StdRng) -> Option<usize> {
