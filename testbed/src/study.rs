@@ -1,7 +1,6 @@
 //! Policies side by side: every policy runs the same plans, one a seed, and what came of them is compared pair by pair.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contenders::{Contenders, default_settings, needs_model};
@@ -13,6 +12,9 @@ use crate::telemetry::Faults;
 
 /// Seed of the plan that models are trained on; no reported run has it.
 const TRAINING: u64 = 9001;
+
+/// What came of one plan, by the place of the policy.
+type Placed = Vec<(usize, Outcome)>;
 
 /// What is compared, and how.
 #[derive(Clone, Debug)]
@@ -45,30 +47,32 @@ impl Study {
             Contenders::without_model(default_settings(), self.weight)
         };
         let next = AtomicU64::new(*self.seeds.start());
-        let done: Mutex<BTreeMap<u64, anyhow::Result<Vec<(usize, Outcome)>>>> = Mutex::new(BTreeMap::new());
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed > *self.seeds.end() {
-                            return;
-                        }
-                        let outcome = self.one(cell, &contenders, seed);
-                        // A thread that panicked ends the scope with its panic: nothing half done is read.
-                        done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(seed, outcome);
-                    }
-                });
+        let take = || {
+            let mut done = BTreeMap::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed > *self.seeds.end() {
+                    return done;
+                }
+                done.insert(seed, self.one(cell, &contenders, seed));
             }
+        };
+        let done: BTreeMap<u64, anyhow::Result<Placed>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads.max(1)).map(|_| scope.spawn(take)).collect();
+            // A run that panicked is a defect of the testbed: its panic goes on here.
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         });
         let mut outcomes = Outcomes::default();
-        for seed in done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values() {
+        for seed in done.into_values() {
             seed?.into_iter().for_each(|(at, outcome)| outcomes.0.entry(at).or_default().push(outcome));
         }
         Ok(outcomes)
     }
 
-    fn one(&self, cell: &Cell, contenders: &Contenders, seed: u64) -> anyhow::Result<Vec<(usize, Outcome)>> {
+    fn one(&self, cell: &Cell, contenders: &Contenders, seed: u64) -> anyhow::Result<Placed> {
         let plan = cell.plan(seed);
         let mut outcomes = Vec::new();
         for (at, name) in self.policies.iter().enumerate() {
