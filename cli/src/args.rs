@@ -67,6 +67,10 @@ pub(crate) enum Command {
     Check(Check),
     /// Brings a database's schema up to date.
     Migrate(Migrate),
+    /// Looks a database through, counts what is in it, or copies it.
+    Store(StoreArgs),
+    /// Stores the samples of a file: OpenMetrics with timestamps.
+    Import(Import),
 }
 
 /// `wattle up`.
@@ -260,6 +264,41 @@ pub(crate) struct Migrate {
     pub store: Option<String>,
 }
 
+/// `wattle store …`.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Database: sqlite://FILE or postgres://….
+    #[arg(long, value_name = "URL", global = true)]
+    pub store: Option<String>,
+    /// What to do with it.
+    #[command(subcommand)]
+    pub verb: StoreVerb,
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreVerb {
+    /// Reads everything about samples and tells what is damaged.
+    Verify,
+    /// Counts what is in it.
+    Stats,
+    /// Copies an SQLite database into a new file, also while a collector writes to it.
+    Backup {
+        /// The new file.
+        to: PathBuf,
+    },
+}
+
+/// `wattle import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Database: sqlite://FILE or postgres://…; no collector may have it open.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// The file, as `promtool tsdb dump-openmetrics` writes it.
+    pub file: PathBuf,
+}
+
 impl Cli {
     /// Gives the flags that stand for settings: key, value and the flag as written.
     pub(crate) fn flags(&self) -> Vec<(String, Value, String)> {
@@ -302,8 +341,10 @@ impl Cli {
                 flag("collector.store", args.rows.store.as_ref(), "store");
                 None
             }
-            Command::Migrate(args) => {
-                flag("collector.store", args.store.as_ref(), "store");
+            Command::Migrate(Migrate { store })
+            | Command::Store(StoreArgs { store, .. })
+            | Command::Import(Import { store, .. }) => {
+                flag("collector.store", store.as_ref(), "store");
                 None
             }
             Command::Replay(args) => {

@@ -18,6 +18,19 @@ impl Bar {
         Self(ProgressBar::new(1).with_style(style).with_prefix(what))
     }
 
+    /// Shows an empty bar of bytes.
+    pub(crate) fn bytes(what: &'static str, length: u64) -> Self {
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {bytes}/{total_bytes} {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        Self(ProgressBar::new(length).with_style(style).with_prefix(what))
+    }
+
+    /// Shows how many bytes are done.
+    pub(crate) fn at(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+
     /// Shows how far it is.
     pub(crate) fn show(&self, step: &Progress) {
         self.0.set_length(step.total);

@@ -8,4 +8,5 @@ pub(crate) mod explain;
 pub(crate) mod migrate;
 pub(crate) mod replay;
 pub(crate) mod rows;
+pub(crate) mod store;
 pub(crate) mod train;

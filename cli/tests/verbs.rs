@@ -119,3 +119,31 @@ fn the_doctor_mends_what_is_wrong() {
     assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
     assert!(wrong.stdout.contains("nodeCacheCapable: true"), "{}", wrong.stdout);
 }
+
+#[test]
+fn a_file_is_imported_and_the_store_looked_through_counted_and_copied() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let history = dir.path().join("history.om");
+    std::fs::write(&history, "# TYPE x counter\nx_total{a=\"1\"} 1 1000\nx_total{a=\"1\"} 5 9000\n# EOF\n")
+        .expect("written");
+    let store = format!("sqlite://{}", dir.path().join("w.db").display());
+    let copy = dir.path().join("copy.db").display().to_string();
+    let run = |arguments: &[&str]| wattle(dir.path(), arguments);
+
+    let imported = run(&["import", "--store", &store, &history.display().to_string()]);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert!(imported.stdout.starts_with("2 samples"), "{}", imported.stdout);
+
+    let verified = run(&["store", "verify", "--store", &store]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    assert!(verified.stdout.ends_with("0 problems\n"), "{}", verified.stdout);
+    let stats = run(&["store", "stats", "--store", &store]);
+    assert!(stats.stdout.contains("series        1\n"), "{}", stats.stdout);
+    assert_eq!(run(&["store", "backup", "--store", &store, &copy]).code, Some(0));
+    let again = run(&["store", "backup", "--store", &store, &copy]);
+    assert!(again.code != Some(0) && again.stderr.contains("there already"), "{}", again.stderr);
+
+    std::fs::write(&history, "x_total 1\n").expect("written");
+    let bad = run(&["import", "--store", &store, &history.display().to_string()]);
+    assert!(bad.code != Some(0) && bad.stderr.contains("line 1: a sample without a time"), "{}", bad.stderr);
+}

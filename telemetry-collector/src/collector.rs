@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -18,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use wattle_contract::{ClusterSnapshot, Joules, NodeName};
 
 use crate::config::Config;
+use crate::discover::Pool;
 use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher};
 use crate::receive::intake::{Intake, now};
-use crate::receive::scrape::Scraper;
+use crate::receive::scrape::Client;
 use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
 use crate::store::exemplars::Exemplars;
@@ -35,6 +33,8 @@ const END: Duration = Duration::from_secs(4);
 const GRAPH_EVERY: Duration = Duration::from_secs(15);
 /// How often the head is looked through for chunks to cut.
 const CUT_EVERY: Duration = Duration::from_secs(10);
+/// How often the claim on the store is looked at.
+const KEEP_LOCK_EVERY: Duration = Duration::from_secs(5);
 /// How often idle series are looked for.
 const LET_GO_EVERY: Duration = Duration::from_secs(60);
 /// How often what is too old is dropped.
@@ -130,7 +130,7 @@ impl Collector {
         tasks.spawn(writer.run(shutdown.clone()));
         tasks.spawn(write_graph(intake.clone(), shutdown.clone()));
         tasks.spawn(keep_house(intake.clone(), config.retention, shutdown.clone()));
-        scrape_all(&mut tasks, &intake, &config, &shutdown);
+        scrape_all(&mut tasks, &intake, &config, &shutdown)?;
         rules::start(&mut tasks, &groups, &intake, config.query, &config.rules, &shutdown);
         let api = query::routes(intake.clone(), snapshots.clone(), config.clone(), groups);
         tasks.spawn(serve(listeners.api, api, shutdown.clone()));
@@ -197,19 +197,20 @@ impl Collector {
     }
 }
 
-fn scrape_all(tasks: &mut JoinSet<()>, intake: &Intake, config: &Config, shutdown: &CancellationToken) {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(Duration::from_secs(5)));
-    let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(1).build(connector);
+/// Starts the scraping of every job.
+///
+/// Errors: what a job's `tls_config` names cannot be used.
+fn scrape_all(
+    tasks: &mut JoinSet<()>,
+    intake: &Intake,
+    config: &Config,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
     for job in config.scrape.iter().cloned().map(Arc::new) {
-        for target in &job.targets {
-            match Scraper::new(intake.clone(), client.clone(), job.clone(), target) {
-                Some(scraper) => drop(tasks.spawn(scraper.run(shutdown.clone()))),
-                None => tracing::error!(target.address, job.path, "target is no address and is not scraped"),
-            }
-        }
+        let client = Client::new(&job).map_err(|reason| Error::Setting { setting: "scrape", reason })?;
+        tasks.spawn(Pool::new(intake.clone(), client, job).run(shutdown.clone()));
     }
+    Ok(())
 }
 
 /// Cuts chunks and drops what is too old.
@@ -217,6 +218,8 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
     let mut cut = tokio::time::interval(CUT_EVERY);
     let mut drop_old = tokio::time::interval(DROP_EVERY);
     let mut let_go = tokio::time::interval(LET_GO_EVERY);
+    let mut keep_lock = tokio::time::interval(KEEP_LOCK_EVERY);
+    keep_lock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     cut.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let_go.set_missed_tick_behavior(MissedTickBehavior::Delay);
     drop_old.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -225,6 +228,7 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
             () = shutdown.cancelled() => return,
             _ = cut.tick() => cut_all(&intake).await,
             _ = let_go.tick() => let_go_of_idle(&intake, retention).await,
+            _ = keep_lock.tick() => keep_lock_of(&intake).await,
             _ = drop_old.tick() => drop_before(&intake, retention).await,
         };
         if let Err(error) = outcome {
@@ -266,6 +270,13 @@ async fn cut_all(intake: &Intake) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// Holds on to the store; while another collector has it, nothing is written.
+async fn keep_lock_of(intake: &Intake) -> Result<(), Error> {
+    let kept = intake.store.keep_lock().await;
+    intake.samples.hold(matches!(kept, Err(Error::InUse { .. })));
+    kept
 }
 
 /// Lets go of series that get no samples any more, and of rows of exemplars that are mostly gone.

@@ -1,5 +1,8 @@
 //! What the collector is told to do: checked settings.
 
+mod scrape;
+mod written;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +11,10 @@ use wattle_contract::{MachineFacts, NodeName};
 use crate::Error;
 use crate::rules::RuleConfig;
 use crate::store::traces::SEARCH_ATTRIBUTES;
+
+pub use scrape::{Authorization, Scheme, ScrapeJob, ScrapeTarget, ScrapeTls};
+pub(crate) use written::duration;
+pub use written::scrape_configs_of;
 
 /// What the collector is told to do.
 #[derive(Clone, Debug)]
@@ -70,67 +77,15 @@ impl Config {
         if self.retention < Duration::from_secs(3600) {
             return refuse("retention", "must be at least 1 h");
         }
+        let mut names = std::collections::BTreeSet::new();
         for job in &self.scrape {
-            if job.interval < Duration::from_millis(100) || job.timeout.is_zero() {
-                return refuse("scrape", "interval must be at least 100 ms and timeout above zero");
-            }
-            if job.timeout > job.interval {
-                return refuse("scrape", "timeout must not be longer than interval");
+            job.check().map_err(|reason| Error::Setting { setting: "scrape", reason })?;
+            if !names.insert(&job.name) {
+                return refuse("scrape", &format!("two jobs are named {:?}: give each a name of its own", job.name));
             }
         }
         Ok(())
     }
-}
-
-/// Targets that are scraped alike.
-#[derive(Clone, Debug)]
-pub struct ScrapeJob {
-    /// The `job` label.
-    pub name: String,
-    /// Time from one scrape of a target to the next.
-    pub interval: Duration,
-    /// How long a scrape may take. Range: above zero, at most the interval.
-    pub timeout: Duration,
-    /// Path of the exposition.
-    pub path: String,
-    /// Whether a label that a target gives wins over the same label of the collector.
-    pub honor_labels: bool,
-    /// Whether times that a target gives are taken; else every sample has the time of the scrape.
-    pub honor_timestamps: bool,
-    /// Largest exposition accepted, unpacked.
-    pub body_limit_bytes: usize,
-    /// Most samples of one scrape; a target with more is down. Zero for any number.
-    pub sample_limit: usize,
-    /// Most labels of one series; a target with more is down. Zero for any number.
-    pub label_limit: usize,
-    /// The targets.
-    pub targets: Vec<ScrapeTarget>,
-}
-
-impl Default for ScrapeJob {
-    fn default() -> Self {
-        Self {
-            name: "default".to_owned(),
-            interval: Duration::from_secs(15),
-            timeout: Duration::from_secs(10),
-            path: "/metrics".to_owned(),
-            honor_labels: false,
-            honor_timestamps: true,
-            sample_limit: 0,
-            label_limit: 0,
-            body_limit_bytes: 64 << 20,
-            targets: Vec::new(),
-        }
-    }
-}
-
-/// One exposition to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScrapeTarget {
-    /// Host and port; also the `instance` label, unless `labels` has one.
-    pub address: String,
-    /// Labels that every sample of the target gets.
-    pub labels: Vec<(String, String)>,
 }
 
 /// What one query may cost.

@@ -16,9 +16,11 @@
 mod catalog;
 mod collector;
 mod config;
+mod discover;
 mod error;
 mod graph;
 pub mod history;
+mod import;
 mod metrics;
 #[doc(hidden)]
 pub mod probe;
@@ -30,7 +32,9 @@ pub mod store;
 mod window;
 
 pub use collector::{Collector, Listeners, Summary};
-pub use config::{Config, QueryLimits, ScrapeJob, ScrapeTarget};
+pub use config::{Authorization, Config, QueryLimits, Scheme, ScrapeJob, ScrapeTarget, ScrapeTls, scrape_configs_of};
+pub use discover::{FileDiscovery, KubernetesDiscovery, Relabel, Role, Selector};
 pub use error::Error;
+pub use import::{ImportError, Imported, import};
 pub use rules::RuleConfig;
 pub use store::Store;

@@ -10,6 +10,8 @@
 //! | `wattle_collector_spans_total`, `wattle_collector_spans_rejected_total{reason}` | spans acknowledged and not taken |
 //! | `wattle_collector_graph_unpaired_spans` `{reason}` | ends of calls whose other end did not come, since the start |
 //! | `wattle_collector_scrapes_total`, `wattle_collector_scrape_failures_total{reason}` | scrapes |
+//! | `wattle_collector_targets{job}` | targets that are scraped |
+//! | `wattle_collector_discovery_failures_total{way}` | times that looking for targets failed (`file`, `kubernetes`) |
 //! | `wattle_collector_store_errors_total{kind}` | operations that failed in the store, by kind of error |
 //! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
 //! | `wattle_collector_chunks_total` | chunks cut |
@@ -35,6 +37,8 @@ pub(crate) struct Metrics {
     pub(crate) graph_unpaired: IntGaugeVec,
     pub(crate) scrapes: IntCounter,
     pub(crate) scrape_failures: IntCounterVec,
+    pub(crate) targets: IntGaugeVec,
+    pub(crate) discovery_failures: IntCounterVec,
     pub(crate) store_errors: IntCounterVec,
     pub(crate) append_seconds: Histogram,
     pub(crate) chunks: IntCounter,
@@ -69,6 +73,14 @@ impl Metrics {
         let unpaired = Opts::new("wattle_collector_graph_unpaired_spans", "Ends of calls whose other end did not come");
         let graph_unpaired = IntGaugeVec::new(unpaired, &["reason"])?;
         registry.register(Box::new(graph_unpaired.clone()))?;
+        let scraped = Opts::new("wattle_collector_targets", "Targets that are scraped");
+        let targets = IntGaugeVec::new(scraped, &["job"])?;
+        registry.register(Box::new(targets.clone()))?;
+        let discovery_failures =
+            counters("wattle_collector_discovery_failures_total", "Times that looking for targets failed", "way")?;
+        for way in ["file", "kubernetes"] {
+            discovery_failures.with_label_values(&[way]);
+        }
         Ok(Self {
             samples: counters("wattle_collector_samples_total", "Samples acknowledged", "way")?,
             rejected: counters("wattle_collector_samples_rejected_total", "Samples not taken", "reason")?,
@@ -81,6 +93,8 @@ impl Metrics {
             graph_unpaired,
             scrapes: counter("wattle_collector_scrapes_total", "Scrapes tried")?,
             scrape_failures: counters("wattle_collector_scrape_failures_total", "Scrapes that failed", "reason")?,
+            targets,
+            discovery_failures,
             store_errors: counters("wattle_collector_store_errors_total", "Operations failed in the store", "kind")?,
             append_seconds: seconds("wattle_collector_append_seconds", "Time to acknowledge a batch")?,
             chunks: counter("wattle_collector_chunks_total", "Chunks cut")?,

@@ -31,6 +31,7 @@ impl Default for Expositions {
             honor_timestamps: true,
             sample_limit: 0,
             label_limit: 0,
+            relabel: Vec::new(),
         };
         Self { reader: Reader::new(rules), scrapes: 0 }
     }

@@ -28,6 +28,7 @@ mod sqlite;
 mod tail;
 pub(crate) mod traces;
 mod varint;
+mod verify;
 mod window;
 
 use std::fmt;
@@ -35,6 +36,7 @@ use std::fmt;
 use crate::Error;
 
 pub use rows::Stats;
+pub use verify::Verified;
 
 /// A connection to the database that holds everything measured and decided.
 pub struct Store {
@@ -52,7 +54,8 @@ enum Backend {
 
 enum WriterLock {
     File(#[expect(dead_code, reason = "held for its lock, released by the operating system")] std::fs::File),
-    Session(#[expect(dead_code, reason = "the advisory lock ends with the connection")] Box<sqlx::PgConnection>),
+    /// The advisory lock ends with the connection.
+    Session(Box<sqlx::PgConnection>),
 }
 
 /// Runs the same statements on whichever database is behind the store.
@@ -87,6 +90,23 @@ impl Store {
             Backend::Sqlite(pool) => sqlite::writer_lock(pool, &self.name).map(WriterLock::File)?,
             Backend::Postgres(pool) => WriterLock::Session(Box::new(postgres::writer_lock(pool, &self.name).await?)),
         };
+        *self.writer.lock() = Some(lock);
+        Ok(())
+    }
+
+    /// Looks whether the claim still holds, and claims again where the connection that held it is gone.
+    ///
+    /// Errors: another collector has the store now, or the database does not answer.
+    pub(crate) async fn keep_lock(&self) -> Result<(), Error> {
+        let Backend::Postgres(pool) = &self.backend else { return Ok(()) };
+        let held = self.writer.lock().take();
+        let Some(WriterLock::Session(mut connection)) = held else { return self.lock_for_writing().await };
+        if postgres::is_alive(&mut connection).await {
+            *self.writer.lock() = Some(WriterLock::Session(connection));
+            return Ok(());
+        }
+        tracing::warn!(store = self.name, "the connection with the writer's lock is gone; taking the lock again");
+        let lock = WriterLock::Session(Box::new(postgres::writer_lock(pool, &self.name).await?));
         *self.writer.lock() = Some(lock);
         Ok(())
     }

@@ -175,8 +175,9 @@ async fn targets_tell_how_the_last_scrape_went_and_why_it_failed() {
     };
     let mut good_job = common::job("good", &good);
     good_job.targets[0].labels.push(("zone".to_owned(), "z1".to_owned()));
-    let scrape =
-        vec![good_job, common::job("bad", &broken), common::job("gone", &closed), common::job("bad", "no address")];
+    let mut bad_job = common::job("bad", &broken);
+    bad_job.targets.extend(common::job("bad", "no address").targets);
+    let scrape = vec![good_job, bad_job, common::job("gone", &closed)];
     let dir = tempfile::tempdir().expect("a folder");
     let running = start(Config { store_url: sqlite(dir.path()), scrape, ..Config::default() }).await;
     let data = async |path: &str| {

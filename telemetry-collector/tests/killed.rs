@@ -16,7 +16,7 @@ const STORE: &str = "WATTLE_TEST_CHILD_STORE";
 /// Series of each batch.
 const SERIES: usize = 40;
 /// Times that the collector is killed, on each database.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 50;
 
 /// Not a test of its own: what runs in the process that is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +73,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let (mut sent, mut acknowledged) = (0_usize, Vec::new());
         for round in 0..ROUNDS {
             let (mut child, address) = child(&store.url);
-            for _ in 0..10 + round * 7 {
+            for _ in 0..3 + round % 7 * 4 {
                 assert!(write_batch(&address, sent).await, "batch {sent} is taken");
                 acknowledged.push(sent);
                 sent += 1;
@@ -83,7 +83,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
                 let address = address.clone();
                 tokio::spawn(async move { write_batch(&address, sent).await })
             };
-            for _ in 0..round * 3 {
+            for _ in 0..round % 11 * 3 {
                 tokio::task::yield_now().await;
             }
             child.kill().expect("killed");

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
-use wattle_collector::{Collector, Config, Listeners, QueryLimits, RuleConfig};
+use wattle_collector::{Collector, Config, Listeners, QueryLimits, RuleConfig, scrape_configs_of};
 
 use super::{join_within, until_stopped};
 use crate::listen::Ports;
@@ -66,11 +66,15 @@ pub(crate) async fn start(
         let data = &settings.general.data;
         std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
     }
+    let mut scrape = settings.collector.scrape.0.clone();
+    for path in &settings.collector.scrape_config_files {
+        scrape.extend(scrape_configs_of(path).map_err(anyhow::Error::msg)?);
+    }
     let config = Config {
         store_url: url.clone(),
         window: settings.collector.window,
         window_lag: settings.collector.window_lag,
-        scrape: settings.collector.scrape.0.clone(),
+        scrape,
         machines: settings.collector.machines.0.clone(),
         retention: settings.collector.retention,
         search_attributes: search_attributes(&settings.collector.search_attributes),

@@ -1,16 +1,14 @@
 //! Settings that are lists of mappings: scrape jobs, machines and power caps.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use wattle_collector::{ScrapeJob, ScrapeTarget};
+use wattle_collector::ScrapeJob;
 use wattle_contract::{MachineFacts, NodeName, Watts};
 use wattle_scheduler::filter::PowerCap;
 
 use super::Setting;
-use super::value::parse_duration;
 
 /// What is scraped.
 #[derive(Debug, Clone, Default)]
@@ -34,56 +32,10 @@ struct RawCap {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawJob {
-    name: String,
-    #[serde(default = "default_interval")]
-    interval: String,
-    #[serde(default = "default_timeout")]
-    timeout: String,
-    #[serde(default = "default_path")]
-    path: String,
-    #[serde(default)]
-    honor_labels: bool,
-    #[serde(default = "default_honor_timestamps")]
-    honor_timestamps: bool,
-    #[serde(default)]
-    sample_limit: usize,
-    #[serde(default)]
-    label_limit: usize,
-    body_limit_bytes: Option<usize>,
-    targets: Vec<RawTarget>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTarget {
-    address: String,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
 struct RawMachine {
     node: String,
     #[serde(flatten)]
     facts: MachineFacts,
-}
-
-fn default_interval() -> String {
-    "15s".to_owned()
-}
-
-fn default_timeout() -> String {
-    "10s".to_owned()
-}
-
-const fn default_honor_timestamps() -> bool {
-    true
-}
-
-fn default_path() -> String {
-    "/metrics".to_owned()
 }
 
 /// Gives the items of a list; empty text is an empty list, other text is read as JSON (the environment).
@@ -97,38 +49,13 @@ fn items(value: &Value) -> Result<Vec<Value>, String> {
     }
 }
 
-fn duration(text: &str, of: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Some(span) if !span.is_zero() => Ok(span),
-        _ => Err(format!("{of} '{text}' is not a duration such as 15s")),
-    }
-}
-
 impl Setting for ScrapeJobs {
     const KIND: &'static str = "list of scrape jobs";
 
     fn read(value: &Value) -> Result<Self, String> {
-        let mut jobs = Vec::new();
-        for (at, item) in items(value)?.into_iter().enumerate() {
-            let raw: RawJob = serde_json::from_value(item).map_err(|e| format!("entry {}: {e}", at + 1))?;
-            jobs.push(ScrapeJob {
-                interval: duration(&raw.interval, "interval")?,
-                timeout: duration(&raw.timeout, "timeout")?,
-                name: raw.name,
-                path: raw.path,
-                honor_labels: raw.honor_labels,
-                honor_timestamps: raw.honor_timestamps,
-                sample_limit: raw.sample_limit,
-                label_limit: raw.label_limit,
-                body_limit_bytes: raw.body_limit_bytes.unwrap_or(ScrapeJob::default().body_limit_bytes),
-                targets: raw
-                    .targets
-                    .into_iter()
-                    .map(|t| ScrapeTarget { address: t.address, labels: t.labels.into_iter().collect() })
-                    .collect(),
-            });
-        }
-        Ok(Self(jobs))
+        let jobs = items(value)?.into_iter().enumerate();
+        let read = jobs.map(|(at, item)| ScrapeJob::read(item).map_err(|e| format!("entry {}: {e}", at + 1)));
+        read.collect::<Result<_, _>>().map(Self)
     }
 }
 

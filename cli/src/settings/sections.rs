@@ -76,8 +76,11 @@ section! {
         query_slow: Duration = "10s", "1ms to 1h", |d| (1..=3_600_000).contains(&d.as_millis());
         /// Whether a slow query is logged with its text; without, its fingerprint tells which are the same.
         query_slow_text: bool = "false";
-        /// What is scraped: a list of `{name, interval, timeout, path, honor_labels, targets: [{address, labels}]}`.
+        /// What is scraped: a list of jobs in the words of Prometheus's `scrape_configs`, or short ones: `{name, interval,
+        /// timeout, path, honor_labels, targets: [{address, labels}]}`. See docs/collector.md.
         scrape: ScrapeJobs = "";
+        /// Prometheus configurations whose `scrape_configs` are scraped too.
+        scrape_config_files: Vec<PathBuf> = "";
         /// What is known of the nodes' hardware: a list of `{node, class, cores, tdp_watts, idle_watts, …}`.
         machines: MachineList = "";
     }

@@ -11,8 +11,8 @@ use wattle_contract::{Sample, Timestamp};
 
 use super::known::Known;
 use super::remote_write::Buffers;
-use super::scrape::Statuses;
 use crate::Error;
+use crate::discover::Board;
 use crate::metrics::Metrics;
 use crate::receive::otlp::Deltas;
 use crate::store::Store;
@@ -49,7 +49,7 @@ pub(crate) struct Intake {
     pub(super) buffers: Arc<Buffers>,
     pub(crate) metadata: Arc<parking_lot::RwLock<Metadata>>,
     pub(crate) deltas: Arc<tokio::sync::Mutex<Deltas>>,
-    pub(crate) targets: Arc<parking_lot::RwLock<Statuses>>,
+    pub(crate) board: Arc<Board>,
     accepted: Arc<AtomicU64>,
     spans: Arc<AtomicU64>,
 }
@@ -84,7 +84,7 @@ impl Intake {
             buffers: Arc::default(),
             metadata: Arc::default(),
             deltas: Arc::default(),
-            targets: Arc::default(),
+            board: Arc::default(),
             accepted: Arc::default(),
             spans: Arc::default(),
         }

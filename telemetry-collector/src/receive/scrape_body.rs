@@ -3,27 +3,23 @@
 use std::io::Read;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 
 use super::exposition::Format;
-use super::scrape::Refused;
+use super::scrape::{Client, Refused};
 use crate::Error;
 
 /// What a target is asked for, best first.
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-
-/// Connects to targets, keeping connections.
-pub(super) type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
 /// Why a scrape brought nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ScrapeError {
     #[error("no connection or a broken one: {0}")]
     Http(String),
+    #[error("cannot say who is asking: {0}")]
+    Authorization(String),
     #[error("the target answered {0}")]
     Status(StatusCode),
     #[error("no complete answer within {0:?}")]
@@ -43,6 +39,7 @@ impl ScrapeError {
     pub(super) const fn label(&self) -> &'static str {
         match self {
             Self::Http(_) => "connection",
+            Self::Authorization(_) => "authorization",
             Self::Status(_) => "status",
             Self::Timeout(_) => "timeout",
             Self::TooLong(_) => "too_long",
@@ -55,8 +52,9 @@ impl ScrapeError {
     }
 
     /// The words of [`label`](Self::label), so that every counter exists from the start.
-    pub(super) const LABELS: [&'static str; 9] = [
+    pub(super) const LABELS: [&'static str; 10] = [
         "connection",
+        "authorization",
         "status",
         "timeout",
         "too_long",
@@ -70,20 +68,23 @@ impl ScrapeError {
 
 /// Fetches an exposition.
 pub(super) async fn fetch(
-    client: &HttpClient,
+    client: &Client,
     uri: &Uri,
     timeout: Duration,
     limit: usize,
 ) -> Result<(String, Format), ScrapeError> {
-    let request = Request::get(uri.clone())
+    let mut request = Request::get(uri.clone())
         .header(header::ACCEPT, ACCEPT)
         .header(header::ACCEPT_ENCODING, "gzip")
         .header(header::USER_AGENT, concat!("wattle/", env!("CARGO_PKG_VERSION")))
         .header("x-prometheus-scrape-timeout-seconds", timeout.as_secs_f64().to_string())
         .body(Empty::new())
         .map_err(|error| ScrapeError::Http(error.to_string()))?;
+    if let Some(value) = client.authorization().await.map_err(ScrapeError::Authorization)? {
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
     let exchange = async {
-        let response = client.request(request).await.map_err(|error| ScrapeError::Http(reason(&error)))?;
+        let response = client.http.request(request).await.map_err(|error| ScrapeError::Http(reason(&error)))?;
         if response.status() != StatusCode::OK {
             return Err(ScrapeError::Status(response.status()));
         }

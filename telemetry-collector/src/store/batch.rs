@@ -27,6 +27,8 @@ pub(crate) struct Batch {
     pub(crate) rows: Vec<Row>,
     /// Label sets that rows refer to; the store may know them all the same.
     pub(crate) labels: Vec<Labels>,
+    /// Samples of any age are taken, however new those of their series are.
+    pub(crate) is_backfill: bool,
 }
 
 impl Batch {

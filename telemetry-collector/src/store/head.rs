@@ -160,12 +160,12 @@ impl Head {
         SeriesRef { position, id }
     }
 
-    /// Tells what a sample of a series meets.
-    pub(crate) fn fit(&self, series: &Series, (time, value): Point) -> Fit {
+    /// Tells what a sample of a series meets; it may be as far behind the newest as `reach`.
+    pub(crate) fn fit(&self, series: &Series, (time, value): Point, reach: i64) -> Fit {
         if time > series.newest || (series.newest == i64::MIN && series.tail.is_empty()) {
             return Fit::New;
         }
-        if time < series.newest.saturating_sub(OUT_OF_ORDER_MS) {
+        if time < series.newest.saturating_sub(reach) {
             return Fit::TooOld;
         }
         let same = |other: f64| if other.to_bits() == value.to_bits() { Fit::Same } else { Fit::Conflict };

@@ -94,6 +94,12 @@ pub(super) async fn insert_packs(tx: &mut PgConnection, rows: &[PackRow], cut_se
     .map(drop)
 }
 
+/// Tells whether a connection still answers.
+pub(super) async fn is_alive(connection: &mut PgConnection) -> bool {
+    let asked = tokio::time::timeout(Duration::from_secs(5), connection.ping()).await;
+    asked.is_ok_and(|answer| answer.is_ok())
+}
+
 /// Makes the partitions that packs go to; one that cannot be made (rows of it are in the rest) is done without.
 pub(super) async fn partitions_for(pool: &PgPool, rows: &[PackRow]) -> Result<(), sqlx::Error> {
     let days: BTreeSet<i64> =

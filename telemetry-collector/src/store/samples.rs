@@ -62,6 +62,8 @@ struct Inner {
     window_ms: i64,
     /// Starts of windows that got samples since they were last computed.
     dirty: Mutex<BTreeSet<i64>>,
+    /// Another collector has the store: nothing may be written.
+    is_held: std::sync::atomic::AtomicBool,
     /// Counts removals: who remembers series looks again after one.
     generation: std::sync::atomic::AtomicU64,
 }
@@ -82,6 +84,11 @@ impl Samples {
         Ok(Self { inner, jobs, waiting: Arc::new(Semaphore::new(WAITING)) })
     }
 
+    /// Sets whether writing is held back, because another collector has the store.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.inner.is_held.store(is_held, std::sync::atomic::Ordering::Release);
+    }
+
     /// Sets how many series may be active; those that are stay.
     pub(crate) fn limit(&self, limits: Limits) {
         *self.inner.limits.lock() = limits;
@@ -91,6 +98,9 @@ impl Samples {
     ///
     /// Runs to its end even when the caller goes away in the middle: journal and head never part.
     pub(crate) async fn append(&self, batch: impl Into<Batch>, now: Timestamp) -> Result<Appended, Error> {
+        if self.inner.is_held.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(Error::InUse { store: self.inner.store.name().to_owned() });
+        }
         let batch = batch.into();
         let size = u32::try_from(batch.rows.len().min(WAITING)).unwrap_or(u32::MAX);
         let Ok(room) = self.waiting.clone().try_acquire_many_owned(size) else { return Err(Error::Busy) };

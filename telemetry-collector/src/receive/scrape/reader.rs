@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use wattle_contract::Labels;
+use wattle_contract::{Labels, METRIC_NAME};
 
 use super::super::exposition::{Format, Item, ParseError, Parser, exemplar_of, labels_of};
 use super::super::known::{AsItIs, Key, Keys};
+use crate::discover::{Relabel, relabel};
 use crate::store::batch::{Batch, Which};
 use crate::store::exemplars::Exemplar;
 use crate::store::head::SeriesRef;
@@ -25,10 +26,13 @@ pub(crate) struct Rules {
     pub(crate) sample_limit: usize,
     /// Most labels of one series; zero for any number.
     pub(crate) label_limit: usize,
+    /// What becomes of each series.
+    pub(crate) relabel: Vec<Relabel>,
 }
 
 struct Seen {
-    at: SeriesRef,
+    /// Where the store has it; nowhere where the rules drop it.
+    at: Option<SeriesRef>,
     /// The scrape that showed it last.
     round: u64,
     /// The target gives its times: it is not ended by us.
@@ -60,6 +64,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) exemplars: Vec<(Which, Exemplar)>,
     /// Key of each label set of the batch, and whether the target gives its times.
     new: Vec<(Key, bool)>,
+    /// Keys of new series that the rules drop.
+    dropped: Vec<Key>,
 }
 
 impl Reading<'_> {
@@ -81,10 +87,6 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(rules: Rules) -> Self {
         Self { rules, keys: Keys::default(), known: HashMap::default(), round: 0, described: 0 }
-    }
-
-    pub(crate) const fn rules(&self) -> &Rules {
-        &self.rules
     }
 
     /// Begins a scrape.
@@ -114,21 +116,13 @@ impl Reader {
             reading.scraped += 1;
             let own_time = raw.time.filter(|_| self.rules.honor_timestamps);
             let key = self.keys.of(raw.series);
-            let series = match self.known.get_mut(&key) {
-                Some(seen) => {
-                    (seen.round, seen.is_timed) = (self.round, own_time.is_some());
-                    Which::Known(seen.at)
+            let series = match self.series(key, raw.series, own_time.is_some(), &mut parser, &mut reading) {
+                Ok(Some(series)) => series,
+                Ok(None) => continue,
+                Err(refused) => {
+                    failed = Some(refused);
+                    break;
                 }
-                None => match self.labels(raw.series, &mut parser) {
-                    Ok(labels) => {
-                        reading.new.push((key, own_time.is_some()));
-                        reading.batch.name(labels)
-                    }
-                    Err(refused) => {
-                        failed = Some(refused);
-                        break;
-                    }
-                },
             };
             reading.batch.push(series, own_time.unwrap_or(time), raw.value);
             match raw.exemplar.map(|text| exemplar(text, time)).transpose() {
@@ -138,7 +132,7 @@ impl Reader {
                     break;
                 }
             }
-            if self.rules.sample_limit > 0 && reading.scraped > self.rules.sample_limit {
+            if self.rules.sample_limit > 0 && reading.batch.rows.len() > self.rules.sample_limit {
                 failed = Some(Refused::Samples(self.rules.sample_limit));
                 break;
             }
@@ -154,6 +148,27 @@ impl Reader {
         Ok(reading)
     }
 
+    /// Gives the series of a sample, seen in this scrape; none where the rules drop it.
+    fn series(
+        &mut self,
+        key: Key,
+        text: &str,
+        is_timed: bool,
+        parser: &mut Parser<'_>,
+        reading: &mut Reading<'_>,
+    ) -> Result<Option<Which>, Refused> {
+        if let Some(seen) = self.known.get_mut(&key) {
+            (seen.round, seen.is_timed) = (self.round, is_timed);
+            return Ok(seen.at.map(Which::Known));
+        }
+        let Some(labels) = self.labels(text, parser)? else {
+            reading.dropped.push(key);
+            return Ok(None);
+        };
+        reading.new.push((key, is_timed));
+        Ok(Some(reading.batch.name(labels)))
+    }
+
     /// Takes back that series were seen in this scrape: nothing of it counts.
     fn unsee(&mut self) {
         let round = self.round;
@@ -165,17 +180,20 @@ impl Reader {
     /// Adds the ends of series that the scrape before showed and this one did not.
     pub(crate) fn end_missing(&self, batch: &mut Batch, time: i64) {
         let ended = self.known.values().filter(|seen| seen.round + 1 == self.round && !seen.is_timed);
-        for seen in ended {
-            batch.push(Which::Known(seen.at), time, f64::from_bits(STALE));
+        for at in ended.filter_map(|seen| seen.at) {
+            batch.push(Which::Known(at), time, f64::from_bits(STALE));
         }
     }
 
     /// Remembers where the store put the label sets of a reading.
     pub(crate) fn settle(&mut self, reading: &Reading<'_>, refs: &[Option<SeriesRef>]) {
         for (&(key, is_timed), at) in reading.new.iter().zip(refs) {
-            if let Some(at) = *at {
-                self.known.insert(key, Seen { at, round: self.round, is_timed });
+            if at.is_some() {
+                self.known.insert(key, Seen { at: *at, round: self.round, is_timed });
             }
+        }
+        for &key in &reading.dropped {
+            self.known.insert(key, Seen { at: None, round: self.round, is_timed: false });
         }
         // Series come and go (a process each): what is known is bounded by what is there.
         if self.known.len() > 2 * reading.scraped + 1_000 {
@@ -194,11 +212,12 @@ impl Reader {
 
     /// Forgets series that are not there any more.
     pub(crate) fn purge(&mut self, is_there: impl Fn(SeriesRef) -> bool) {
-        self.known.retain(|_, seen| is_there(seen.at));
+        self.known.retain(|_, seen| seen.at.is_none_or(&is_there));
     }
 
     /// Puts the target's labels to those of a series; of two with one name the collector's wins unless told otherwise.
-    fn labels(&self, series: &str, parser: &mut Parser<'_>) -> Result<Labels, Refused> {
+    /// Gives none where the rules drop the series.
+    fn labels(&self, series: &str, parser: &mut Parser<'_>) -> Result<Option<Labels>, Refused> {
         let mut labels = labels_of(series).map_err(|reason| parser.fail(reason))?;
         for (name, value) in &self.rules.target {
             match labels.iter_mut().find(|(own, _)| own == name) {
@@ -208,10 +227,19 @@ impl Reader {
             }
             labels.push((name.clone(), value.clone()));
         }
+        if !self.rules.relabel.is_empty() {
+            let mut changed = labels.into_iter().collect();
+            if !relabel(&self.rules.relabel, &mut changed) {
+                return Ok(None);
+            }
+            // Names that begin so are the rules' own, to put something by.
+            labels =
+                changed.into_iter().filter(|(name, _)| name == METRIC_NAME || !name.starts_with("__tmp")).collect();
+        }
         if self.rules.label_limit > 0 && labels.len() > self.rules.label_limit {
             return Err(Refused::Labels(self.rules.label_limit));
         }
-        Ok(Labels::new(labels))
+        Ok(Some(Labels::new(labels)))
     }
 }
 
@@ -227,7 +255,14 @@ mod tests {
 
     fn reader(honor_labels: bool) -> Reader {
         let target = [("job", "a"), ("instance", "x:1")].map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec();
-        Reader::new(Rules { target, honor_labels, honor_timestamps: true, sample_limit: 3, label_limit: 5 })
+        Reader::new(Rules {
+            target,
+            honor_labels,
+            honor_timestamps: true,
+            sample_limit: 3,
+            label_limit: 5,
+            relabel: Vec::new(),
+        })
     }
 
     /// Reads and settles as a store would; gives the stale ones.

@@ -55,6 +55,7 @@ pub(super) async fn open(store: Arc<Store>, window_ms: i64, now: Timestamp) -> R
         limits: Mutex::default(),
         window_ms,
         dirty: Mutex::new(dirty),
+        is_held: std::sync::atomic::AtomicBool::new(false),
         generation: std::sync::atomic::AtomicU64::new(0),
     })
 }

@@ -199,3 +199,42 @@ async fn a_metric_with_too_many_series_is_bounded_and_the_others_go_on() {
     assert_eq!(write("y", &["a"]).await, (1, vec![]));
     assert_eq!(write("z", &["a", "b"]).await, (1, vec![(Reason::TooManySeries, 1)]));
 }
+
+#[tokio::test]
+async fn a_whole_store_verifies_a_damaged_one_does_not_and_a_copy_answers_alike() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+    append(&samples, "x", (0..300).map(|at| at * 1_000)).await;
+    samples.cut(NOW, Due::All).await.expect("cut");
+    append(&samples, "x", [400_000]).await;
+
+    let whole = store.verify().await.expect("read");
+    assert_eq!((whole.series, whole.samples, whole.journal_rows, whole.problems), (1, 300, 1, 0), "{whole:?}");
+    let copy = dir.path().join("copy.db");
+    store.backup(&copy).await.expect("copied");
+    assert!(store.backup(&copy).await.is_err(), "nothing is overwritten");
+    let copied = Arc::new(Store::open(&format!("sqlite://{}", copy.display())).await.expect("opens"));
+    assert_eq!(times(&*open(&copied).await, "x", 0).await.len(), 301);
+
+    let crate::store::Backend::Sqlite(pool) = &copied.backend else { unreachable!("an SQLite file") };
+    sqlx::query("update sample_pack set body = x'00'").execute(pool).await.expect("damaged");
+    assert_eq!(copied.verify().await.expect("read").problems, 1);
+}
+
+#[tokio::test]
+async fn backfill_takes_samples_of_any_age() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", dir.path().join("wattle.db").display());
+    let text =
+        "# TYPE x counter\nx_total{a=\"1\"} 5 9000000\nx_total{a=\"1\"} 1 1000\nx_total{a=\"2\"} 1 1000\n# EOF\n";
+
+    let done = crate::import(&url, text.as_bytes(), |_| ()).await.expect("imported");
+    let again = crate::import(&url, text.as_bytes(), |_| ()).await.expect("imported");
+
+    assert_eq!((done.samples, done.rejected, again.rejected), (3, 0, 0));
+    let bad = crate::import(&url, "x 1\n".as_bytes(), |_| ()).await.expect_err("no time");
+    assert_eq!(bad.to_string(), "line 1: a sample without a time");
+    let samples = open(&Arc::new(Store::open(&url).await.expect("opens"))).await;
+    assert_eq!(times(&samples, "x_total", 0).await, [1_000_000, 9_000_000_000, 1_000_000]);
+}

@@ -11,7 +11,7 @@ use super::{Inner, Limits, LiveBlock, window_of};
 use crate::Error;
 use crate::store::batch::{Batch, Which};
 use crate::store::chunk::Point;
-use crate::store::head::{Fit, Group, Head, SeriesRef};
+use crate::store::head::{Fit, Group, Head, OUT_OF_ORDER_MS, SeriesRef};
 use crate::store::journal::{self, Entry};
 use crate::store::label_block;
 use crate::store::outcome::{Appended, Reason};
@@ -77,6 +77,14 @@ struct Plan {
     /// Series to be created, by metric.
     of_metric: HashMap<String, u64, foldhash::fast::RandomState>,
     limits: Limits,
+}
+
+/// Which times are taken.
+#[derive(Clone, Copy)]
+struct Bounds {
+    newest: i64,
+    /// How far behind the newest of its series a sample may be.
+    reach: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -164,28 +172,26 @@ impl Inner {
 
     /// Takes over what a failed commit left in the store: a connection can break after the commit was done.
     async fn catch_up(&self, writer: &mut Writer, now: Timestamp) -> Result<(), Error> {
-        let Some((seq, entries)) = self.store.next_journal(writer.last_seq).await? else {
-            writer.uncertain = false;
-            return Ok(());
-        };
         for block in self.store.blocks_after(writer.last_id).await? {
             let series = block.decode()?;
             let labels: Vec<Labels> = series.all().map(|(_, labels)| labels).collect();
             drop(self.create(&labels, block.first_id - 1, Some(&block)));
             writer.last_id = block.last_id;
         }
-        let mut plan = Plan::default();
-        {
-            let head = self.head.read();
-            for entry in entries {
-                if let Some(at) = head.by_id(entry.series) {
-                    plan.entries.push(entry);
-                    plan.targets.push(Target::Known(at));
+        while let Some((seq, entries)) = self.store.next_journal(writer.last_seq).await? {
+            let mut plan = Plan::default();
+            {
+                let head = self.head.read();
+                for entry in entries {
+                    if let Some(at) = head.by_id(entry.series) {
+                        plan.entries.push(entry);
+                        plan.targets.push(Target::Known(at));
+                    }
                 }
             }
+            writer.last_seq = seq;
+            self.take(&plan, &[], seq, now.0);
         }
-        writer.last_seq = seq;
-        self.take(&plan, &[], seq, now.0);
         writer.uncertain = false;
         Ok(())
     }
@@ -195,7 +201,10 @@ impl Plan {
     /// Places the samples of a batch; gives what becomes of it and where its label sets are.
     fn add(&mut self, head: &Head, job: &Job, last_id: i64) -> (Appended, Vec<Target>) {
         let mut outcome = Appended::default();
-        let newest = job.now.0.saturating_add(AHEAD_MS);
+        let bounds = Bounds {
+            newest: job.now.0.saturating_add(AHEAD_MS),
+            reach: if job.batch.is_backfill { i64::MAX } else { OUT_OF_ORDER_MS },
+        };
         let before = self.created.len();
         let named: Vec<Target> = job.batch.labels.iter().map(|labels| self.target(head, labels)).collect();
         outcome.created = self.created.len() - before;
@@ -206,7 +215,7 @@ impl Plan {
                 Which::Known(at) => (Target::Known(at), None),
                 Which::Named(at) => (named[at as usize], Some(&job.batch.labels[at as usize])),
             };
-            let reason = match self.place(head, target, (row.time, row.value), newest, last_id) {
+            let reason = match self.place(head, target, (row.time, row.value), bounds, last_id) {
                 Ok(is_there) => {
                     outcome.accepted += usize::from(is_there);
                     outcome.gone += usize::from(!is_there);
@@ -255,8 +264,15 @@ impl Plan {
     }
 
     /// Gives whether the series is there; it may be gone since the receiver looked.
-    fn place(&mut self, head: &Head, target: Target, point: Point, newest: i64, last_id: i64) -> Result<bool, Reason> {
-        if point.0 > newest {
+    fn place(
+        &mut self,
+        head: &Head,
+        target: Target,
+        point: Point,
+        bounds: Bounds,
+        last_id: i64,
+    ) -> Result<bool, Reason> {
+        if point.0 > bounds.newest {
             return Err(Reason::TooNew);
         }
         let id = match target {
@@ -264,7 +280,7 @@ impl Plan {
             Target::Created(at) => last_id + 1 + i64::from(at),
             Target::Known(at) => {
                 let Some(series) = head.get(at) else { return Ok(false) };
-                match head.fit(series, point) {
+                match head.fit(series, point, bounds.reach) {
                     Fit::Conflict => return Err(Reason::Conflict),
                     Fit::TooOld => return Err(Reason::TooOld),
                     Fit::Same => return Ok(true),
