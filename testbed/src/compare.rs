@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use wattle_testbed::ablation;
 use wattle_testbed::contenders::POLICIES;
 use wattle_testbed::scenario::Scenario;
 use wattle_testbed::study::Study;
@@ -35,9 +36,15 @@ pub(crate) struct Run {
     /// The model's power is wrong by up to this share, up or down, for each node.
     #[arg(long, default_value_t = 0.0)]
     model_error: f64,
+    /// The model's power is wrong by this share on every node, upwards or, below zero, downwards.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    model_bias: f64,
     /// What the operator says of each machine is that of another one.
     #[arg(long)]
     wrong_class: bool,
+    /// Also runs `full` under each fault alone, against the default on the same plans.
+    #[arg(long, conflicts_with_all = ["stale", "without_meter", "model_error", "model_bias", "wrong_class"])]
+    ablations: bool,
     /// Weight of the extender in kube-scheduler's configuration.
     #[arg(long, default_value_t = 5)]
     weight: i64,
@@ -52,16 +59,29 @@ pub(crate) struct Run {
 /// The scenario cannot be read, or a policy is not known.
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 pub(crate) fn compare(args: &Run) -> anyhow::Result<()> {
+    args.check()?;
     let study = args.study();
     let scenario = Scenario::read(&args.scenario)?;
     for cell in scenario.cells()?.iter().filter(|cell| cell.name.contains(&args.only)) {
         let outcomes = study.run(cell)?;
         println!("\n{} {}\n{}", scenario.name, cell.name, table::of(&study, &outcomes));
+        if args.ablations {
+            println!("\n{}", ablation::table(&ablation::run(&study, cell)?));
+        }
     }
     Ok(())
 }
 
 impl Run {
+    /// Refuses shares that mean nothing.
+    fn check(&self) -> anyhow::Result<()> {
+        let shares = [("without-meter", self.without_meter, 0.0), ("model-error", self.model_error, 0.0)];
+        for (flag, share, least) in shares.into_iter().chain([("model-bias", self.model_bias, -0.99)]) {
+            anyhow::ensure!((least..=1.0).contains(&share), "--{flag} is {share}, not {least} to 1");
+        }
+        Ok(())
+    }
+
     fn study(&self) -> Study {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Study {
@@ -71,6 +91,7 @@ impl Run {
                 stale: Duration::from_secs(self.stale),
                 without_meter: self.without_meter,
                 model_error: self.model_error,
+                model_bias: self.model_bias,
                 wrong_class: self.wrong_class,
                 ..Faults::usual()
             },

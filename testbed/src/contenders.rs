@@ -115,11 +115,12 @@ impl Contenders {
         let full = || self.full.clone().context("this policy needs a trained model");
         let linear = || self.linear.clone().context("this policy needs a trained model");
         let spoiled = |predictor: Predictor| {
-            if faults.model_error == 0.0 {
+            if faults.model_error == 0.0 && faults.model_bias == 0.0 {
                 return Knowledge::Model(predictor);
             }
             let mut random = StdRng::seed_from_u64(seed ^ 0xbad);
-            let mut factor = || 1.0 + if random.random::<bool>() { faults.model_error } else { -faults.model_error };
+            let bias = 1.0 + faults.model_bias;
+            let mut factor = || bias + if random.random::<bool>() { faults.model_error } else { -faults.model_error };
             let factors: HashMap<_, _> = plan.nodes.iter().map(|(name, _)| (name.clone(), factor())).collect();
             Knowledge::Wrong(predictor, factors)
         };

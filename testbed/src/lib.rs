@@ -10,6 +10,7 @@
 //! `ClusterSnapshot`, with a `wattle_model` predictor. Simulated are the machines: power by a real server's published
 //! curve, latency by a queue calibrated on a measured application, measurements with noise, gaps and delays.
 
+pub mod ablation;
 pub mod app;
 pub mod bound;
 pub mod cluster;

@@ -35,6 +35,14 @@ pub struct Study {
 #[derive(Clone, Debug, Default)]
 pub struct Outcomes(pub BTreeMap<usize, Vec<Outcome>>);
 
+/// Trains the models of a combination on a plan that no reported run has.
+///
+/// # Errors
+/// No model can be trained on it.
+pub fn trained(cell: &Cell, faults: Faults, weight: i64) -> anyhow::Result<Contenders> {
+    Contenders::train(&cell.training(TRAINING), faults, default_settings(), weight)
+}
+
 impl Study {
     /// Runs every policy on every plan of a combination.
     ///
@@ -42,10 +50,18 @@ impl Study {
     /// A policy is not known, or no model can be trained.
     pub fn run(&self, cell: &Cell) -> anyhow::Result<Outcomes> {
         let contenders = if self.policies.iter().any(|name| needs_model(name)) {
-            Contenders::train(&cell.training(TRAINING), self.faults, default_settings(), self.weight)?
+            trained(cell, self.faults, self.weight)?
         } else {
             Contenders::without_model(default_settings(), self.weight)
         };
+        self.run_with(cell, &contenders)
+    }
+
+    /// Runs every policy on every plan of a combination, with models that are there.
+    ///
+    /// # Errors
+    /// A policy is not known, or needs a model that is not there.
+    pub fn run_with(&self, cell: &Cell, contenders: &Contenders) -> anyhow::Result<Outcomes> {
         let next = AtomicU64::new(*self.seeds.start());
         let take = || {
             let mut done = BTreeMap::new();
@@ -54,7 +70,7 @@ impl Study {
                 if seed > *self.seeds.end() {
                     return done;
                 }
-                done.insert(seed, self.one(cell, &contenders, seed));
+                done.insert(seed, self.one(cell, contenders, seed));
             }
         };
         let done: BTreeMap<u64, anyhow::Result<Placed>> = std::thread::scope(|scope| {

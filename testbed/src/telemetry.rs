@@ -27,6 +27,8 @@ pub struct Faults {
     pub without_meter: f64,
     /// Largest factor by which the model's power is wrong, less 1. Range: 0..=1.
     pub model_error: f64,
+    /// Share by which the model's power is wrong on every node alike. Range: above -1.
+    pub model_bias: f64,
     /// Whether what the operator says of each machine is that of another one.
     pub wrong_class: bool,
     /// Standard deviation of a meter's relative error.
@@ -37,13 +39,28 @@ impl Faults {
     /// What is usual: 2 % of noise.
     #[must_use]
     pub const fn usual() -> Self {
-        Self { stale: Duration::ZERO, without_meter: 0.0, model_error: 0.0, wrong_class: false, noise: 0.02 }
+        Self {
+            stale: Duration::ZERO,
+            without_meter: 0.0,
+            model_error: 0.0,
+            model_bias: 0.0,
+            wrong_class: false,
+            noise: 0.02,
+        }
     }
 
     /// Measures everything exactly.
     #[must_use]
     pub const fn none() -> Self {
         Self { noise: 0.0, ..Self::usual() }
+    }
+
+    /// Tells whether a model trained under these faults is another one than without.
+    #[must_use]
+    pub fn touches_training(&self) -> bool {
+        let usual = Self::usual();
+        let (meter, class, noise) = (self.without_meter, self.wrong_class, self.noise);
+        (meter, class, noise) != (usual.without_meter, usual.wrong_class, usual.noise)
     }
 }
 
