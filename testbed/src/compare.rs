@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use wattle_testbed::ablation;
 use wattle_testbed::contenders::POLICIES;
+use wattle_testbed::report::{self, Section};
 use wattle_testbed::scenario::Scenario;
 use wattle_testbed::study::Study;
 use wattle_testbed::table;
@@ -45,6 +47,9 @@ pub(crate) struct Run {
     /// Also runs `full` under each fault alone, against the default on the same plans.
     #[arg(long, conflicts_with_all = ["stale", "without_meter", "model_error", "model_bias", "wrong_class"])]
     ablations: bool,
+    /// Also draws everything on one page, written here after each combination.
+    #[arg(long, value_name = "FILE")]
+    report: Option<std::path::PathBuf>,
     /// Weight of the extender in kube-scheduler's configuration.
     #[arg(long, default_value_t = 5)]
     weight: i64,
@@ -62,11 +67,19 @@ pub(crate) fn compare(args: &Run) -> anyhow::Result<()> {
     args.check()?;
     let study = args.study();
     let scenario = Scenario::read(&args.scenario)?;
-    for cell in scenario.cells()?.iter().filter(|cell| cell.name.contains(&args.only)) {
-        let outcomes = study.run(cell)?;
+    let mut sections = Vec::new();
+    for cell in scenario.cells()?.into_iter().filter(|cell| cell.name.contains(&args.only)) {
+        let outcomes = study.run(&cell)?;
         println!("\n{} {}\n{}", scenario.name, cell.name, table::of(&study, &outcomes));
+        let ablations = if args.ablations { ablation::run(&study, &cell)? } else { Vec::new() };
         if args.ablations {
-            println!("\n{}", ablation::table(&ablation::run(&study, cell)?));
+            println!("\n{}", ablation::table(&ablations));
+        }
+        sections.push(Section { cell, outcomes, ablations });
+        // After each combination: what is there can be looked at, and is not lost when a long run is stopped.
+        if let Some(path) = &args.report {
+            let page = report::page(&scenario.name, &study, &sections);
+            std::fs::write(path, page).with_context(|| format!("cannot write the report {}", path.display()))?;
         }
     }
     Ok(())
