@@ -250,10 +250,14 @@ pub(crate) struct Known {
 
 /// Compares candidates and turns what is known of them into scores.
 pub(crate) fn scored(known: &[Known], policy: &Policy, pod: &PodRequest) -> Vec<Scored> {
-    let weights = policy.weights.for_pod(pod);
     let predicted = known.iter().filter(|known| known.reason.is_predicted());
     let usable: Vec<Estimate> = predicted.map(|known| known.estimate).collect();
-    let costs = costs(&usable, &weights, pod.slo_p95_ms);
+    let costs = costs(&usable, &policy.weights.for_pod(pod), pod.slo_p95_ms);
+    ranked(known, costs, policy)
+}
+
+/// Turns costs into scores; there is one cost for each candidate whose reason is that it is predicted.
+pub(crate) fn ranked(known: &[Known], costs: Vec<Option<CostParts>>, policy: &Policy) -> Vec<Scored> {
     let mut next = costs.iter();
     let standing = |known: &Known| match known.reason {
         reason if reason.is_predicted() => {

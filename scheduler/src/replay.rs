@@ -1,14 +1,14 @@
 //! Recorded decisions under another policy: where pods would have gone, and what that would have cost.
 //!
-//! The figures are the predictions that were recorded, so this compares policies, not models; what was not recorded
-//! (crowding, local traffic) does not count. Each decision is taken alone: a pod that would have gone elsewhere does not
+//! The parts of each cost are those that were recorded, weighed anew; another model's figures replace the parts that come
+//! of them (energy, latency, the objective), and crowding, local traffic and neighbours stay. Each decision is taken alone: a pod that would have gone elsewhere does not
 //! change the next decision.
 
-use wattle_contract::{Candidate, Decision, DecisionId, Milliseconds, NodeName, PodKey, Reason, Watts};
+use wattle_contract::{Candidate, CostParts, Decision, DecisionId, Milliseconds, NodeName, PodKey, Reason, Watts};
 
-use crate::decide::{Known, Policy, scored, step};
+use crate::decide::{Known, Policy, ranked, scored, step};
 use crate::predict::{CostModel, Interval};
-use crate::score::Estimate;
+use crate::score::{Estimate, Weights, costs, weighed};
 
 /// What came of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,13 +96,30 @@ pub fn predicted_by(decision: &Decision, model: &dyn CostModel, id: &str) -> Dec
             ..candidate.clone()
         }
     };
-    let candidates = decision.candidates.iter().map(again).collect();
+    let mut candidates: Vec<Candidate> = decision.candidates.iter().map(again).collect();
+    let is_predicted = |candidate: &Candidate| known(candidate).reason.is_predicted();
+    let estimates: Vec<Estimate> = candidates
+        .iter()
+        .filter(|candidate| is_predicted(candidate))
+        .map(|candidate| known(candidate).estimate)
+        .collect();
+    // Which weights does not matter: only the parts are taken.
+    let new = costs(&estimates, &Weights::default(), decision.pod.slo_p95_ms);
+    let predicted = candidates.iter_mut().filter(|candidate| is_predicted(candidate));
+    for (candidate, new) in predicted.zip(new) {
+        let both = candidate.parts.zip(new);
+        candidate.parts =
+            both.map(|(was, new)| CostParts { energy: new.energy, latency: new.latency, slo: new.slo, ..was });
+    }
     Decision { model: Some(id.to_owned()), candidates, ..decision.clone() }
 }
 
 fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {
     let known: Vec<Known> = decision.candidates.iter().map(known).collect();
-    let scored = scored(&known, policy, &decision.pod);
+    let scored = match recorded_costs(decision, &known, policy) {
+        Some(costs) => ranked(&known, costs, policy),
+        None => scored(&known, policy, &decision.pod),
+    };
     scored.iter().zip(&decision.candidates).map(|(scored, was)| scored.candidate(was.node.clone())).collect()
 }
 
@@ -121,6 +138,20 @@ fn known(candidate: &Candidate) -> Known {
     let doubt = candidate.parts.map_or(0.0, |parts| parts.doubt);
     let estimate = Estimate { added_watts: watts, p95, doubt, ..Estimate::default() };
     Known { estimate, reason, assumed: candidate.assumed_millicores.unwrap_or_default() }
+}
+
+/// Gives what the recorded parts cost under a policy; `None` where a candidate's were not recorded.
+fn recorded_costs(decision: &Decision, known: &[Known], policy: &Policy) -> Option<Vec<Option<CostParts>>> {
+    let weights = policy.weights.for_pod(&decision.pod);
+    let predicted = decision.candidates.iter().zip(known).filter(|(_, known)| known.reason.is_predicted());
+    let one = |(candidate, known): (&Candidate, &Known)| {
+        let parts = candidate.parts?;
+        let has_latency = known.estimate.p95.is_some() || parts.latency > 0.0;
+        let counts =
+            (known.estimate.added_watts.is_some() && weights.energy > 0.0) || (has_latency && weights.latency > 0.0);
+        Some(if counts { weighed(&parts, &weights) } else { None })
+    };
+    predicted.map(one).collect()
 }
 
 fn breaks_slo(decision: &Decision, chosen: &Candidate) -> bool {
@@ -188,5 +219,21 @@ mod tests {
 
         assert_eq!(replay(&[recorded], &policy).moves, []);
         assert_eq!(replay(&[], &policy), Replay::default());
+    }
+
+    #[test]
+    fn what_decided_beside_the_figures_decides_again() {
+        let policy = Config::default().policy();
+        let mut recorded = decision(&[("crowded", 3.0, 4.0, 0), ("free", 4.0, 4.0, 0)]);
+        recorded.candidates = rescored(&recorded, &policy);
+        let crowded = recorded.candidates[0].parts.expect("predicted");
+        recorded.candidates[0].parts = Some(CostParts { headroom: 1.0, ..crowded });
+        recorded.candidates = rescored(&recorded, &policy);
+        assert_eq!(recorded.best().map(|best| best.node.as_str()), Some("free"));
+
+        let careless = Config { weight_headroom: 0.0, ..Config::default() };
+
+        assert_eq!(replay(&[recorded.clone()], &policy).moves, []);
+        assert_eq!(replay(&[recorded], &careless.policy()).moves[0].to.as_str(), "crowded");
     }
 }

@@ -144,8 +144,6 @@ pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds
         let slo = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
         let headroom = headroom::part(known.waiting, known.memory);
         let neighbours = known.slowdown.map_or(0.0, neighbours::part);
-        let compared = weights.energy * energy.value + weights.latency * (latency.value + weights.affinity * affinity);
-        let cost = compared / total + weights.slo * slo + weights.headroom * headroom + weights.neighbours * neighbours;
         let parts = CostParts {
             energy: energy.value,
             latency: latency.value,
@@ -154,11 +152,22 @@ pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds
             headroom,
             neighbours,
             doubt: known.doubt,
-            cost,
+            cost: 0.0,
         };
-        Cost::new(cost).map(|_| parts)
+        weighed(&parts, weights)
     };
     estimates.iter().map(cost).collect()
+}
+
+/// Gives the parts with the cost that weights make of them; `None` where energy and latency weigh nothing.
+pub(crate) fn weighed(parts: &CostParts, weights: &Weights) -> Option<CostParts> {
+    let total = weights.energy + weights.latency;
+    let latency = parts.latency + weights.affinity * parts.affinity;
+    let cost = (weights.energy * parts.energy + weights.latency * latency) / total
+        + weights.slo * parts.slo
+        + weights.headroom * parts.headroom
+        + weights.neighbours * parts.neighbours;
+    Cost::new(cost).map(|cost| CostParts { cost: cost.get(), ..*parts })
 }
 
 fn energy_part(known: &Estimate) -> Option<f64> {
