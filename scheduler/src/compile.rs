@@ -103,21 +103,27 @@ async fn compile(
 
 /// Looks for nodes worth emptying until `shutdown`, where it holds up nobody.
 pub(crate) async fn keep_advising(shared: Arc<Shared>, shutdown: CancellationToken) {
-    // The first look waits for the first view.
+    // The first look waits for the first view with predictions: without them no node is known.
     let mut pause = TICK;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        if shared.view.load().snapshot_version.is_none() {
+        if shared.view.load().model.is_none() {
+            pause = TICK;
             continue;
         }
-        pause = ADVISE;
         let known = Arc::clone(&shared);
-        if let Err(error) = tokio::task::spawn_blocking(move || known.advise()).await {
-            tracing::error!(%error, "cannot look for nodes worth emptying");
-        }
+        pause = match tokio::task::spawn_blocking(move || known.advise()).await {
+            // The model is there before the first measurements are, when it was read from a file.
+            Ok(0) => TICK,
+            Ok(_) => ADVISE,
+            Err(error) => {
+                tracing::error!(%error, "cannot look for nodes worth emptying");
+                ADVISE
+            }
+        };
     }
 }
 

@@ -97,7 +97,7 @@ pub struct Weights {
     pub affinity: f64,
     /// Of a 95th percentile that nears or breaks the pod's own objective.
     pub slo: f64,
-    /// Of crowding: requests that wait for each other, the last seventh of a node's memory.
+    /// Of crowding: requests that wait for each other, the last fifth of a node's processors, the last seventh of its memory.
     pub headroom: f64,
     /// Of neighbours that already run slower than elsewhere.
     pub neighbours: f64,
@@ -105,7 +105,7 @@ pub struct Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { energy: 1.0, latency: 0.25, affinity: 0.4, slo: 2.0, headroom: 2.0, neighbours: 0.25 }
+        Self { energy: 1.0, latency: 0.25, affinity: 0.4, slo: 2.0, headroom: 6.0, neighbours: 0.25 }
     }
 }
 
@@ -142,7 +142,7 @@ pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds
         }
         let affinity = affinity.part(local(known)).value;
         let slo = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
-        let headroom = headroom::part(known.waiting, known.memory);
+        let headroom = headroom::part(known.waiting, known.utilisation, known.memory);
         let neighbours = known.slowdown.map_or(0.0, neighbours::part);
         let parts = CostParts {
             energy: energy.value,

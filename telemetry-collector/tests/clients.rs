@@ -59,7 +59,7 @@ fn text(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promtool_asks_checks_and_pushes() {
-    let Some(bin) = peers(&["prometheus"]) else { return };
+    let Some(bin) = peers(&["promtool"]) else { return };
     let (running, end, dir) = filled().await;
     let url = format!("http://{}", running.api);
     let promtool = async |arguments: &[&str]| {

@@ -152,7 +152,7 @@ section! {
         /// Weight of a latency that nears or breaks the pod's own objective.
         weight_slo: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of crowding: requests that wait for each other, and memory that ends.
-        weight_headroom: f64 = "2", "0 to 100", |w| (0.0..=100.0).contains(w);
+        weight_headroom: f64 = "6", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// Weight of neighbours that already run slower there than elsewhere.
         weight_neighbours: f64 = "0.25", "0 to 100", |w| (0.0..=100.0).contains(w);
         /// What becomes of nodes without pods: `on` they stay, `off` they are switched off, so a pod costs its share of all of its node's power.

@@ -45,12 +45,14 @@ fn json(value: &impl Serialize) -> Response {
 }
 
 impl Shared {
-    /// Looks again for nodes worth emptying.
-    pub(crate) fn advise(&self) {
+    /// Looks again for nodes worth emptying; gives how many nodes are known well enough to be looked at.
+    pub(crate) fn advise(&self) -> usize {
         let view = self.view.load_full();
         let assumed = self.assumed.read().all(&view);
         let advice = crate::consolidate::advise(&view, &assumed);
+        let looked_at = advice.looked_at;
         self.metrics.consolidation(&advice);
         self.advice.store(Arc::new(advice));
+        looked_at
     }
 }

@@ -2,18 +2,24 @@
 
 /// Share of the memory from which a node is near evicting pods (the kubelet's default is at 100 MiB left).
 const MEMORY_CROWDED: f64 = 0.85;
+/// Share of the processors from which a node is near its end: the next pod of a burst may be what saturates it.
+const CPU_CROWDED: f64 = 0.8;
 /// Share of requests beyond the 95th percentile.
 const ONE_IN_TWENTY: f64 = 0.05;
 /// Utilisation from which the queue grows in a straight line, so that overload stays finite.
 const MOST: f64 = 0.98;
 
-/// formula: the greater of w / (1 + w) and ((m - 0.85) / 0.15)², the second 0 below and 1 above its range.
+/// formula: (w / (1 + w) + 2 · the greater of ((u - 0.8) / 0.2)² and ((m - 0.85) / 0.15)²) / 3, the squares 0 below and 1
+/// above their range.
 ///
-/// `waiting` (w) is what [`added_waiting`] gives; `memory` (m) is the share in use with the pod there.
-pub(super) fn part(waiting: Option<f64>, memory: Option<f64>) -> f64 {
+/// `waiting` (w) is what [`added_waiting`] gives; it tells little between nearly full and full. `utilisation` (u) and `memory`
+/// (m) are the shares in use with the pod there.
+pub(super) fn part(waiting: Option<f64>, utilisation: Option<f64>, memory: Option<f64>) -> f64 {
     let waiting = waiting.map_or(0.0, |w| w / (1.0 + w));
-    let memory = memory.map_or(0.0, |m| ((m - MEMORY_CROWDED) / (1.0 - MEMORY_CROWDED)).clamp(0.0, 1.0).powi(2));
-    waiting.max(memory)
+    let near_end =
+        |used: Option<f64>, from: f64| used.map_or(0.0, |u| ((u - from) / (1.0 - from)).clamp(0.0, 1.0).powi(2));
+    let full = near_end(utilisation, CPU_CROWDED).max(near_end(memory, MEMORY_CROWDED));
+    (waiting + 2.0 * full) / 3.0
 }
 
 /// Gives how many more requests wait at any moment for each processor that a pod keeps busy, its own and its
@@ -47,12 +53,13 @@ mod tests {
 
     #[test]
     fn crowding_costs_more_the_fuller_a_node_is_and_never_all_before_the_end() {
-        let at = |u: f64| part(Some(added_waiting(8.0, u - 0.05, u)), None);
+        let at = |u: f64| part(Some(added_waiting(8.0, u - 0.05, u)), Some(u), None);
         let seen: Vec<f64> = (1..=24).map(|step| at(0.05 * f64::from(step))).collect();
 
         assert!(seen.is_sorted(), "{seen:?}");
-        assert!(at(0.3) < 0.02 && at(0.5) > 0.1 && at(0.5) < 0.4 && at(0.9) > 0.9 && at(1.2) < 1.0, "{seen:?}");
-        assert_eq!(part(None, None), 0.0);
+        assert!(at(0.3) < 0.01 && at(0.5) > 0.03 && at(0.5) < 0.14 && at(0.8) < 0.34 && at(0.97) > 0.75, "{seen:?}");
+        assert!(at(1.2) < 1.0, "{seen:?}");
+        assert_eq!(part(None, None, None), 0.0);
         assert_eq!(added_waiting(8.0, 0.5, 0.5), 0.0);
     }
 
@@ -63,7 +70,7 @@ mod tests {
 
     #[test]
     fn memory_that_ends_needs_room_too() {
-        assert_eq!(part(Some(0.0), Some(0.85)), 0.0);
-        assert_eq!(part(Some(0.1), Some(1.2)), 1.0);
+        assert_eq!(part(Some(0.0), Some(0.5), Some(0.85)), 0.0);
+        assert_eq!(part(Some(0.0), Some(0.5), Some(1.2)), 2.0 / 3.0);
     }
 }
