@@ -136,7 +136,9 @@ fn snapshot(api: &str, end_ms: i64) -> Value {
     snapshot
 }
 
-fn prioritized(scheduler: &str, pod: usize) -> Value {
+/// What a scheduler would answer: asked as an explanation, because pods that were scored count for a while and make the
+/// next answer depend on when it was asked for.
+fn explained(scheduler: &str, pod: usize) -> Vec<Value> {
     let cpu = ["100m", "500m", "1", "2500m"][pod % 4];
     let body = serde_json::json!({
         "Pod": {
@@ -148,20 +150,19 @@ fn prioritized(scheduler: &str, pod: usize) -> Value {
     });
     let headers = [("Content-Type", "application/json")];
     let (status, answer) =
-        http(scheduler, "POST", "/scheduler/prioritize", &headers, body.to_string().as_bytes()).expect("an answer");
+        http(scheduler, "POST", "/explain", &headers, body.to_string().as_bytes()).expect("an answer");
     assert_eq!(status, 200);
-    serde_json::from_slice(&answer).expect("JSON")
+    let decision: Value = serde_json::from_slice(&answer).expect("JSON");
+    let candidates = decision["candidates"].as_array().expect("a list").iter();
+    candidates.map(|one| serde_json::json!([one["node"], one["score"], one["reason"]])).collect()
 }
 
 /// All decisions of one scheduler, once it uses the model: scores that differ between nodes.
-fn decisions(scheduler: &str) -> Vec<Value> {
-    let differs = |answer: &Value| {
-        let list = answer.as_array().expect("a list");
-        list.iter().any(|entry| entry["Score"] != list[0]["Score"])
-    };
-    let ready = eventually(40, || Some(prioritized(scheduler, 3)).filter(differs));
-    assert!(ready.is_some(), "the scheduler at {scheduler} does not use the model: {}", prioritized(scheduler, 3));
-    (0..12).map(|pod| prioritized(scheduler, pod)).collect()
+fn decisions(scheduler: &str) -> Vec<Vec<Value>> {
+    let differs = |answer: &Vec<Value>| answer.iter().any(|entry| entry[1] != answer[0][1]);
+    let ready = eventually(40, || Some(explained(scheduler, 3)).filter(differs));
+    assert!(ready.is_some(), "the scheduler at {scheduler} does not use the model: {:?}", explained(scheduler, 3));
+    (0..12).map(|pod| explained(scheduler, pod)).collect()
 }
 
 fn database(url: &str, name: &str) -> String {
