@@ -38,8 +38,12 @@ class Collector:
         status, text = http_get(self.port, "/api/v1/snapshot")
         return json.loads(text)["version"] if status == 200 else 0
 
+    def after_windows(self, count):
+        wanted = self.windows() + count
+        until("%d windows" % count, lambda: self.windows() >= wanted, 180)
+
     def train(self, model):
-        until("thirty windows", lambda: self.windows() >= 30, 180)
+        self.after_windows(30 - self.windows())
         subprocess.run([self.wattle, "train", "--config", self.config, "--out", model], check=True, cwd=self.folder,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
