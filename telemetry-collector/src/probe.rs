@@ -1,8 +1,10 @@
 //! What benchmarks and fuzz targets reach of the inside. Not for use by programs: it changes without notice.
 
 mod queries;
+mod received;
 
 pub use queries::Queries;
+pub use received::{otlp_metrics, otlp_spans, zipkin_spans};
 
 use crate::receive::exposition::{Format, Parser, labels_of};
 use crate::receive::scrape::{Reader, Rules};

@@ -32,6 +32,11 @@ pub(crate) fn routes(intake: Intake) -> Router {
         .with_state(intake)
 }
 
+/// Reads bytes as lists of spans of both versions.
+pub(crate) fn probe(body: &[u8]) -> [Option<ExportTraceServiceRequest>; 2] {
+    [v2::parse(body), v1::parse(body)].map(|read| read.ok().map(request))
+}
+
 /// Spans by the service that sent them.
 type Parsed = Result<Vec<(String, Span)>, String>;
 

@@ -10,9 +10,9 @@
 //! the service graph is written in it too: after a kill -9 nothing is lost and nothing counted twice.
 
 pub(crate) mod block;
-mod codec;
+pub(crate) mod codec;
 mod partition;
-mod rows;
+pub(crate) mod rows;
 mod search;
 mod tables;
 mod words;
