@@ -33,6 +33,7 @@ struct Raw {
     #[serde(default)]
     label_limit: usize,
     body_limit_bytes: Option<usize>,
+    body_size_limit: Option<String>,
     #[serde(default)]
     targets: Vec<RawTarget>,
     #[serde(default)]
@@ -163,6 +164,11 @@ impl ScrapeJob {
         let each = |(name, values): (&String, &Vec<String>)| {
             values.iter().map(|value| (name.clone(), value.clone())).collect::<Vec<_>>()
         };
+        let body_limit = match (&raw.body_size_limit, raw.body_limit_bytes) {
+            (Some(text), None) => size(text).map_err(told)?,
+            (None, given) => given.unwrap_or(default.body_limit_bytes),
+            (Some(_), Some(_)) => return Err(told("body_size_limit and body_limit_bytes mean the same".to_owned())),
+        };
         Ok(Self {
             interval,
             // A short interval that names no timeout gets one that fits.
@@ -174,7 +180,7 @@ impl ScrapeJob {
             honor_timestamps: raw.honor_timestamps.unwrap_or(true),
             sample_limit: raw.sample_limit,
             label_limit: raw.label_limit,
-            body_limit_bytes: raw.body_limit_bytes.unwrap_or(default.body_limit_bytes),
+            body_limit_bytes: body_limit,
             targets: targets.collect(),
             files: raw.file_sd_configs.iter().map(|of| FileDiscovery { files: of.files.clone() }).collect(),
             kubernetes: raw.kubernetes_sd_configs.iter().map(kubernetes).collect(),
@@ -232,6 +238,23 @@ pub(crate) fn duration(text: &str, of: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a size as Prometheus writes it, such as `10MB`; its units are powers of 1024.
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match &text[digits..] {
+        "B" => Some(1),
+        "KB" | "KiB" => Some(1 << 10),
+        "MB" | "MiB" => Some(1 << 20),
+        "GB" | "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number = text[..digits].parse::<usize>().ok().filter(|number| *number > 0);
+    number
+        .zip(unit)
+        .and_then(|(number, unit): (usize, usize)| number.checked_mul(unit))
+        .ok_or_else(|| format!("body_size_limit: {text:?} is no size such as 10MB"))
+}
+
 /// Reads the scrape jobs of a Prometheus configuration (`scrape_configs`, with the times of `global`).
 ///
 /// Errors: the file cannot be read or is no YAML, or a job is not understood; the file and the job are named.
@@ -262,7 +285,7 @@ mod tests {
              bearer_token_file: /var/run/token\n  tls_config: {insecure_skip_verify: true}\n  \
              kubernetes_sd_configs:\n  - role: node\n  relabel_configs:\n  - action: labelmap\n    \
              regex: __meta_kubernetes_node_label_(.+)\n\
-             - job_name: blackbox\n  params: {module: [http_2xx]}\n  static_configs:\n  \
+             - job_name: blackbox\n  body_size_limit: 10MB\n  params: {module: [http_2xx]}\n  static_configs:\n  \
              - {targets: ['a:1', 'b:1'], labels: {env: x}}\n  file_sd_configs:\n  - {files: ['/t/*.json'], refresh_interval: 5m}\n",
         )
         .expect("written");
@@ -276,6 +299,7 @@ mod tests {
         assert_eq!(jobs[1].targets[1].labels, [("env".to_owned(), "x".to_owned())]);
         assert_eq!(jobs[1].params, [("module".to_owned(), "http_2xx".to_owned())]);
         assert_eq!(jobs[1].files[0].files, ["/t/*.json"]);
+        assert_eq!(jobs[1].body_limit_bytes, 10 << 20);
     }
 
     #[test]
@@ -287,6 +311,7 @@ mod tests {
         assert!(read(r#"{"name": "a", "kubernetes_sd_configs": [{"role": "ingress"}]}"#).contains("ingress"));
         let error = read(r#"{"name": "a", "relabel_configs": [{"target_label": "x"}, {"regex": "("}]}"#);
         assert!(error.contains("\"a\"") && error.contains("rule 2"), "{error}");
+        assert!(read(r#"{"name": "a", "body_size_limit": "10 apples"}"#).contains("10 apples"));
         let both = r#"{"name": "a", "bearer_token_file": "t", "basic_auth": {"username": "u"}}"#;
         assert!(read(both).contains("only one"));
     }

@@ -29,6 +29,13 @@ pub fn peers(packages: &[&str]) -> Option<PathBuf> {
     }
 }
 
+/// Where programs are built or installed: kept from one run to the next.
+pub fn built(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    target.join("clients").join(name)
+}
+
 /// Tells whether a program can be started.
 pub fn has(program: &str) -> bool {
     Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -58,11 +65,21 @@ impl Drop for Program {
 impl Program {
     /// Starts a program whose arguments are made of its address and a folder of its own, and waits until `path` answers.
     pub async fn start(program: &Path, path: &str, arguments: impl Fn(&str, &Path) -> Vec<String>) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
         let address = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
             listener.local_addr().expect("bound").to_string()
         };
+        Self::start_at(program, &address, path, arguments).await
+    }
+
+    /// Starts a program that will listen on an address, as [`start`](Self::start) does.
+    pub async fn start_at(
+        program: &Path,
+        address: &str,
+        path: &str,
+        arguments: impl Fn(&str, &Path) -> Vec<String>,
+    ) -> Self {
+        let (dir, address) = (tempfile::tempdir().expect("a folder"), address.to_owned());
         let log = std::fs::File::create(dir.path().join("log")).expect("a file");
         let child = Command::new(program)
             .args(arguments(&address, dir.path()))

@@ -238,3 +238,36 @@ async fn backfill_takes_samples_of_any_age() {
     let samples = open(&Arc::new(Store::open(&url).await.expect("opens"))).await;
     assert_eq!(times(&samples, "x_total", 0).await, [1_000_000, 9_000_000_000, 1_000_000]);
 }
+
+#[tokio::test]
+async fn a_clock_that_jumps_a_day_and_back_costs_nothing_that_was_stored() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+    let at = |now: i64, name: &str, time: i64| {
+        let sample = Sample { labels: Labels::new([(METRIC_NAME, name)]), timestamp: Timestamp(time), value: 1.0 };
+        samples.append(vec![sample], Timestamp(now))
+    };
+    let (before, jumped) = (NOW.0, NOW.0 + 86_400_000);
+    for second in 0..200 {
+        at(before + second * 1_000, "x", before + second * 1_000).await.expect("journalled");
+    }
+
+    // Every minute's work under the wrong clock: all is old, all is idle.
+    assert_eq!(at(jumped, "wrong", jumped).await.expect("journalled").accepted, 1);
+    while samples.cut(Timestamp(jumped), Due::Full).await.expect("cut") > 0 {}
+    samples.let_go(Timestamp(jumped)).await.expect("let go");
+    // The clock is right again.
+    let now = before + 300_000;
+    assert_eq!(at(now, "x", now).await.expect("journalled").accepted, 1);
+    assert_eq!(at(now, "new", now).await.expect("journalled").accepted, 1);
+    let wrong = at(now, "wrong", now).await.expect("journalled");
+    assert_eq!(wrong.rejected, [(Reason::TooOld, 1)], "the series that has a sample of tomorrow says so");
+    while samples.cut(Timestamp(now), Due::All).await.expect("cut") > 0 {}
+
+    for samples in [samples, open(&store).await] {
+        let found = times(&samples, "x", 0).await;
+        assert_eq!((found.len(), found.last()), (201, Some(&now)));
+        assert_eq!(times(&samples, "wrong", 0).await, [jumped]);
+    }
+}
