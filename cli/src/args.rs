@@ -1,5 +1,6 @@
 //! The command line.
 
+mod import;
 mod scheduler;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use crate::settings::parse_duration;
 
+pub(crate) use import::Import;
 pub(crate) use scheduler::{Consolidate, Explain, ReplayArgs, SchedulerArgs, SchedulerVerb};
 
 /// Measures a Kubernetes cluster's traffic and energy, learns what each placement costs, scores nodes, carries traffic.
@@ -69,7 +71,7 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Looks a database through, counts what is in it, or copies it.
     Store(StoreArgs),
-    /// Stores the samples of a file: OpenMetrics with timestamps.
+    /// Stores the samples of a file (OpenMetrics with timestamps) or of a Prometheus (remote read).
     Import(Import),
 }
 
@@ -287,16 +289,6 @@ pub(crate) enum StoreVerb {
         /// The new file.
         to: PathBuf,
     },
-}
-
-/// `wattle import`.
-#[derive(Debug, Args)]
-pub(crate) struct Import {
-    /// Database: sqlite://FILE or postgres://…; no collector may have it open.
-    #[arg(long, value_name = "URL")]
-    pub store: Option<String>,
-    /// The file, as `promtool tsdb dump-openmetrics` writes it.
-    pub file: PathBuf,
 }
 
 impl Cli {

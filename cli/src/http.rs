@@ -1,13 +1,16 @@
 //! A small client for the verbs that ask a running role.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty, Full, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+
+use crate::verbs::rows::redact;
 
 /// Bound on one exchange.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,23 +28,60 @@ pub(crate) struct Exchange {
     pub max_bytes: usize,
 }
 
+impl Exchange {
+    /// Takes the address of a server apart: it without user, password and trailing slashes, and the exchange that says
+    /// who asks. A token, read from a file, goes before the address's user.
+    ///
+    /// # Errors
+    /// It is none of http or https, or the token cannot be read.
+    pub(crate) fn with(self, url: &str, token: Option<&Path>) -> anyhow::Result<(String, Self)> {
+        let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
+        else {
+            anyhow::bail!("'{}' is not the address of a Prometheus server, such as http://127.0.0.1:9090", redact(url));
+        };
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (user, host) =
+            rest[..end].rsplit_once('@').map_or((None, rest), |(user, _)| (Some(user), &rest[user.len() + 1..]));
+        let authorization = match (token, user) {
+            (Some(path), _) => {
+                let token = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the token {}", path.display()))?;
+                Some(format!("Bearer {}", token.trim()))
+            }
+            (None, Some(user)) => Some(format!("Basic {}", base64(user.as_bytes()))),
+            (None, None) => None,
+        };
+        Ok((format!("{scheme}://{}", host.trim_end_matches('/')), Self { authorization, ..self }))
+    }
+}
+
 /// Gets a page over http or https, trusting what the system trusts: status and body.
 ///
 /// # Errors
 /// Nobody answers, not in time, or with more than is read.
 pub(crate) async fn fetch(address: &str, exchange: &Exchange) -> anyhow::Result<(::http::StatusCode, Bytes)> {
-    let mut request = ::http::Request::get(address);
+    ask(::http::Request::get(address).body(Full::default()).context("cannot be asked for")?, exchange).await
+}
+
+/// Sends a request over http or https, as [`fetch`] does.
+///
+/// # Errors
+/// Nobody answers, not in time, or with more than is read.
+pub(crate) async fn ask(
+    mut request: ::http::Request<Full<Bytes>>,
+    exchange: &Exchange,
+) -> anyhow::Result<(::http::StatusCode, Bytes)> {
     if let Some(authorization) = &exchange.authorization {
-        request = request.header(::http::header::AUTHORIZATION, authorization);
+        let value = ::http::HeaderValue::try_from(authorization).context("the credentials are no header's value")?;
+        request.headers_mut().insert(::http::header::AUTHORIZATION, value);
     }
-    let request = request.body(Empty::new()).context("cannot be asked for")?;
     let answered = async {
         // A machine without trusted certificates can still speak http.
-        let pending = if address.starts_with("https:") {
+        let pending = if request.uri().scheme_str() == Some("https") {
             let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_only().enable_http1().build();
-            Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector).request(request)
+            Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector).request(request)
         } else {
-            Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>().request(request)
+            Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>().request(request)
         };
         let response = pending.await.context("nobody answers")?;
         let status = response.status();
@@ -67,4 +107,28 @@ pub(crate) async fn get(address: &str) -> anyhow::Result<(::http::StatusCode, By
         Ok((status, body.to_bytes()))
     };
     tokio::time::timeout(TIMEOUT, exchange).await.with_context(|| format!("{address} did not answer within 10 s"))?
+}
+
+/// Writes bytes in base 64 (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * at)) as usize & 63] as char;
+            out.push(if at <= three.len() { digit } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_pads() {
+        assert_eq!((base64(b"f"), base64(b"foo")), ("Zg==".to_owned(), "Zm9v".to_owned()));
+    }
 }

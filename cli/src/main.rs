@@ -66,7 +66,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Check(args) => verbs::check::run(&args),
         Command::Migrate(_) => verbs::migrate::run(settings).await,
         Command::Store(args) => verbs::store::run(args.verb, settings).await,
-        Command::Import(args) => verbs::store::import(args.file, settings).await,
+        Command::Import(args) => verbs::import::run(args, settings).await,
     }
 }
 

@@ -26,9 +26,17 @@ impl Bar {
         Self(ProgressBar::new(length).with_style(style).with_prefix(what))
     }
 
-    /// Shows how many bytes are done.
-    pub(crate) fn at(&self, bytes: u64) {
-        self.0.set_position(bytes);
+    /// Shows an empty bar of a time to go through.
+    pub(crate) fn hours(what: &'static str, hours: u64) -> Self {
+        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} h, {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        Self(ProgressBar::new(hours).with_style(style).with_prefix(what))
+    }
+
+    /// Shows how many bytes or hours are done.
+    pub(crate) fn at(&self, done: u64) {
+        self.0.set_position(done);
     }
 
     /// Shows how far it is.

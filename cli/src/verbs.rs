@@ -5,6 +5,7 @@ pub(crate) mod consolidate;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod migrate;
 pub(crate) mod replay;
 pub(crate) mod rows;

@@ -143,6 +143,10 @@ fn a_file_is_imported_and_the_store_looked_through_counted_and_copied() {
     let again = run(&["store", "backup", "--store", &store, &copy]);
     assert!(again.code != Some(0) && again.stderr.contains("there already"), "{}", again.stderr);
 
+    let nowhere = run(&["import", "--store", &store, "--remote-read", "ftp://a", "--since", "1h"]);
+    assert!(nowhere.stderr.contains("'ftp://a' is not the address"), "{}", nowhere.stderr);
+    assert_eq!(run(&["import", "--store", &store]).code, Some(2), "neither a file nor a server");
+
     std::fs::write(&history, "x_total 1\n").expect("written");
     let bad = run(&["import", "--store", &store, &history.display().to_string()]);
     assert!(bad.code != Some(0) && bad.stderr.contains("line 1: a sample without a time"), "{}", bad.stderr);

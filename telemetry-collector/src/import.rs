@@ -1,4 +1,7 @@
-//! Backfill: an OpenMetrics file with timestamps into a store that no collector has open.
+//! Backfill: an OpenMetrics file with timestamps, or what a server answers to remote read, into a store that no
+//! collector has open.
+
+mod remote;
 
 use std::io::BufRead;
 use std::sync::Arc;
@@ -13,12 +16,14 @@ use crate::store::batch::Batch;
 use crate::store::outcome::describe;
 use crate::store::samples::{Due, Samples};
 
+pub use remote::{RemoteRead, Unanswered, import_remote};
+
 /// Samples of one commit.
 const BATCH: usize = 100_000;
 /// Samples between cuts: bounds the memory of a file of any length.
 const CUT: usize = 2_000_000;
 
-/// What became of a file.
+/// What became of what was to be imported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Samples stored, those that were there already included.
@@ -29,7 +34,7 @@ pub struct Imported {
     pub first: Option<String>,
 }
 
-/// Why a file was not taken, or not all of it.
+/// Why a file or a server's history was not taken, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be read.
@@ -41,6 +46,22 @@ pub enum ImportError {
         /// Counted from 1.
         line: usize,
         /// What was expected.
+        reason: String,
+    },
+    /// What selects series is no selector.
+    #[error("'{selector}' selects no series: {reason}")]
+    Selector {
+        /// As it was given.
+        selector: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server did not answer; what was from before `from` is stored.
+    #[error("nothing came of what is from {from} ms on: {reason}")]
+    Unanswered {
+        /// Milliseconds since 1970.
+        from: i64,
+        /// What was tried and what it met.
         reason: String,
     },
     /// The store failed.
@@ -56,11 +77,7 @@ pub async fn import(
     mut file: impl BufRead,
     mut progress: impl FnMut(u64),
 ) -> Result<Imported, ImportError> {
-    let store = Arc::new(Store::open(store_url).await?);
-    store.lock_for_writing().await?;
-    store.take_over().await?;
-    let samples = Samples::open(store.clone(), 15_000, now()).await?;
-    let mut import = Import { samples, batch: backfill(), last: String::new(), uncut: 0, done: Imported::default() };
+    let mut import = Import::into(store_url).await?;
     let (mut text, mut line, mut bytes) = (String::new(), 0, 0);
     loop {
         text.clear();
@@ -76,14 +93,12 @@ pub async fn import(
             progress(bytes);
         }
     }
-    import.flush().await?;
-    import.cut().await?;
     progress(bytes);
-    store.close().await;
-    Ok(import.done)
+    Ok(import.end().await?)
 }
 
 struct Import {
+    store: Arc<Store>,
     samples: Samples,
     batch: Batch,
     /// Text of the newest series of the batch: samples of one series stand together.
@@ -97,6 +112,21 @@ fn backfill() -> Batch {
 }
 
 impl Import {
+    async fn into(store_url: &str) -> Result<Self, Error> {
+        let store = Arc::new(Store::open(store_url).await?);
+        store.lock_for_writing().await?;
+        store.take_over().await?;
+        let samples = Samples::open(store.clone(), 15_000, now()).await?;
+        Ok(Self { store, samples, batch: backfill(), last: String::new(), uncut: 0, done: Imported::default() })
+    }
+
+    async fn end(mut self) -> Result<Imported, Error> {
+        self.flush().await?;
+        self.cut().await?;
+        self.store.close().await;
+        Ok(self.done)
+    }
+
     fn line(&mut self, text: &str) -> Result<(), String> {
         // A line is a body of its own: what it lacks is the end.
         let mut parser = Parser::new(text, Format::OpenMetrics);

@@ -35,6 +35,6 @@ pub use collector::{Collector, Listeners, Summary};
 pub use config::{Authorization, Config, QueryLimits, Scheme, ScrapeJob, ScrapeTarget, ScrapeTls, scrape_configs_of};
 pub use discover::{FileDiscovery, KubernetesDiscovery, Relabel, Role, Selector};
 pub use error::Error;
-pub use import::{ImportError, Imported, import};
+pub use import::{ImportError, Imported, RemoteRead, Unanswered, import, import_remote};
 pub use rules::RuleConfig;
 pub use store::Store;

@@ -6,12 +6,13 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::programs::{Program, has, missing, peers, run};
+use common::programs::{Program, built, has, missing, peers, run};
 use common::target::{TEXT, serve};
 use common::{Running, get, job, now_ms, query, query_range, start, until, write};
 use http::StatusCode;
 use serde_json::{Value, json};
-use wattle_collector::{Config, RuleConfig};
+use wattle_collector::{Config, RemoteRead, RuleConfig, Unanswered, import_remote};
+use wattle_contract::Timestamp;
 
 const RULES: &str =
     "groups:\n- name: energy\n  rules:\n  - {record: a, expr: vector(1)}\n  - {alert: Hot, expr: vector(1)}\n";
@@ -232,15 +233,47 @@ async fn vmctl_takes_everything_away_by_both_kinds_of_remote_read() {
     running.stop().await;
 }
 
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_of_a_real_prometheus_is_imported_by_remote_read() {
+    let Some(bin) = peers(&["prometheus"]) else { return };
+    // Twelve samples of each of ten series at once: three minutes of what is a quarter of an hour.
+    let theirs = Program::prometheus(&bin, "", &["--storage.remote.read-sample-limit=125"]).await;
+    let end = now_ms() / 15_000 * 15_000;
+    let pods: Vec<String> = (0..10).map(|pod| format!("p{pod}")).collect();
+    let points = |pod: usize| (0..60).map(|at| (end - 900_000 + at * 15_000, (at * pod as i64) as f64 / 7.0)).collect();
+    let labels = |pod: usize| vec![("__name__", "history"), ("pod", pods[pod].as_str())];
+    let series: Vec<_> = (0..10).map(|pod| (labels(pod), points(pod))).collect();
+    let (status, body) = write(&theirs.address, &series).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    let dir = tempfile::tempdir().expect("a folder");
+    let span = (Timestamp(end - 3_600_000), Timestamp(end + 1));
+    let asked = RemoteRead::new(&["history{pod!=\"p9\"}".to_owned()], span).expect("a selector");
+    let mut refused = 0;
+    let ask = async |body: Vec<u8>| {
+        let (status, body) = common::post_bytes(&theirs.address, "/api/v1/read", body).await;
+        if status.is_success() {
+            return Ok(body);
+        }
+        refused += 1;
+        let reason = String::from_utf8_lossy(&body).into_owned();
+        Err(Unanswered { is_too_much: reason.contains("limit"), reason })
+    };
+
+    let imported = import_remote(&common::sqlite(dir.path()), &asked, ask, |_| {}).await.expect("it is read");
+
+    assert_eq!((imported.samples, imported.rejected), (540, 0));
+    assert!(refused > 2, "{refused}");
+    let running = start(Config { store_url: common::sqlite(dir.path()), ..Config::default() }).await;
+    let (from, to) = ((end / 1000 - 900) as f64, (end / 1000) as f64);
+    let asked = "history{pod!=\"p9\"}";
+    let wanted = query_range(&theirs.address, asked, from, to, 15.0).await;
+    assert_eq!(wanted["data"]["result"].as_array().map(Vec::len), Some(9));
+    assert_eq!(query_range(&running.api, asked, from, to, 15.0).await["data"], wanted["data"]);
+    running.stop().await;
 }
 
-/// Where clients are built: kept from one run to the next.
-fn built(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
-    target.join("clients").join(name)
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

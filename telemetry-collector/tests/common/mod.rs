@@ -115,6 +115,17 @@ pub async fn post(address: &str, path: &str, content_type: &str, body: impl Into
     (status, body)
 }
 
+/// Posts packed protobuf; gives status and body.
+pub async fn post_bytes(address: &str, path: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
+    let request = Request::post(format!("http://{address}{path}"))
+        .header("content-type", "application/x-protobuf")
+        .header("content-encoding", "snappy")
+        .body(Full::new(body.into()))
+        .expect("a request");
+    let (status, _, body) = exchange(request).await;
+    (status, body)
+}
+
 pub fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

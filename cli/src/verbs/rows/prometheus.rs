@@ -12,7 +12,6 @@ use wattle_collector::history::{self, History};
 use wattle_contract::{Labels, Timestamp, Window};
 use wattle_model::Progress;
 
-use super::redact;
 use crate::http::{Exchange, fetch};
 use crate::progress::Bar;
 use crate::settings::Settings;
@@ -40,24 +39,8 @@ impl Prometheus {
     /// # Errors
     /// It is none of http or https, or the token cannot be read.
     pub(super) fn new(url: &str, token: Option<&Path>) -> anyhow::Result<Self> {
-        let Some((scheme, rest)) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))
-        else {
-            anyhow::bail!("'{}' is not the address of a Prometheus server, such as http://127.0.0.1:9090", redact(url));
-        };
-        let end = rest.find('/').unwrap_or(rest.len());
-        let (user, host) =
-            rest[..end].rsplit_once('@').map_or((None, rest), |(user, _)| (Some(user), &rest[user.len() + 1..]));
-        let authorization = match (token, user) {
-            (Some(path), _) => {
-                let token = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the token {}", path.display()))?;
-                Some(format!("Bearer {}", token.trim()))
-            }
-            (None, Some(user)) => Some(format!("Basic {}", base64(user.as_bytes()))),
-            (None, None) => None,
-        };
-        let base = format!("{scheme}://{}", host.trim_end_matches('/'));
-        Ok(Self { base, exchange: Exchange { authorization, ..EXCHANGE } })
+        let (base, exchange) = EXCHANGE.with(url, token)?;
+        Ok(Self { base, exchange })
     }
 
     /// Reads the windows between two points in time.
@@ -184,23 +167,9 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// Writes bytes in base 64 (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * at)) as usize & 63] as char;
-            out.push(if at <= three.len() { digit } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Prometheus, base64, encoded};
+    use super::{Prometheus, encoded};
 
     #[test]
     fn an_address_is_taken_apart() {
@@ -210,6 +179,5 @@ mod tests {
         assert_eq!(server.exchange.authorization.as_deref(), Some("Basic bWU6cEBzcw=="));
         assert!(Prometheus::new("prom:9090", None).is_err());
         assert_eq!(encoded("{a=~\"b\"}[5m]"), "%7Ba%3D~%22b%22%7D%5B5m%5D");
-        assert_eq!((base64(b"f"), base64(b"foo")), ("Zg==".to_owned(), "Zm9v".to_owned()));
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn selectors(form: &Form) -> Result<Vec<Matchers>, QueryError> {
 }
 
 /// Reads one selector; `parameter` is where it stood.
-pub(super) fn selector(text: &str, parameter: &str) -> Result<Matchers, QueryError> {
+pub(crate) fn selector(text: &str, parameter: &str) -> Result<Matchers, QueryError> {
     match promql::parse(text)? {
         Expr::VectorSelector(selector) => Ok(promql::matchers(&selector)),
         _ => Err(QueryError::BadData(format!("invalid parameter \"{parameter}\": {text} is no series selector"))),

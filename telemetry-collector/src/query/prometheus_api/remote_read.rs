@@ -4,7 +4,7 @@
 //! markers are part of both: the reading side ends series by them.
 
 mod stream;
-mod wire;
+pub(crate) mod wire;
 mod xor;
 
 use axum::body::Bytes;
@@ -124,7 +124,11 @@ async fn series(
             let pairs = points.times.iter().zip(&points.values);
             let samples: Vec<Sample> = pairs.map(|(&timestamp, &value)| Sample { value, timestamp }).collect();
             let label = |(name, value): (&str, &str)| Label { name: name.to_owned(), value: value.to_owned() };
-            series.push(TimeSeries { labels: found.labels.iter().map(label).collect(), samples });
+            series.push(TimeSeries {
+                labels: found.labels.iter().map(label).collect(),
+                samples,
+                histograms: Vec::new(),
+            });
         }
     }
     Ok(Some(series))

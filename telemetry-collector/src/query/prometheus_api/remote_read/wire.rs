@@ -3,101 +3,104 @@
 use prost::Message;
 
 /// `ReadRequest.ResponseType`.
-pub(super) const SAMPLES: i32 = 0;
-pub(super) const STREAMED_XOR_CHUNKS: i32 = 1;
+pub(crate) const SAMPLES: i32 = 0;
+pub(crate) const STREAMED_XOR_CHUNKS: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ReadRequest {
+pub(crate) struct ReadRequest {
     #[prost(message, repeated, tag = "1")]
-    pub(super) queries: Vec<Query>,
+    pub(crate) queries: Vec<Query>,
     /// Best first; none means samples.
     #[prost(int32, repeated, tag = "2")]
-    pub(super) accepted_response_types: Vec<i32>,
+    pub(crate) accepted_response_types: Vec<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Query {
+pub(crate) struct Query {
     #[prost(int64, tag = "1")]
-    pub(super) start: i64,
+    pub(crate) start: i64,
     #[prost(int64, tag = "2")]
-    pub(super) end: i64,
+    pub(crate) end: i64,
     #[prost(message, repeated, tag = "3")]
-    pub(super) matchers: Vec<LabelMatcher>,
+    pub(crate) matchers: Vec<LabelMatcher>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct LabelMatcher {
+pub(crate) struct LabelMatcher {
     /// 0 equal, 1 not equal, 2 matches, 3 does not match.
     #[prost(int32, tag = "1")]
-    pub(super) kind: i32,
+    pub(crate) kind: i32,
     #[prost(string, tag = "2")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "3")]
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ReadResponse {
+pub(crate) struct ReadResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(super) results: Vec<QueryResult>,
+    pub(crate) results: Vec<QueryResult>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct QueryResult {
+pub(crate) struct QueryResult {
     #[prost(message, repeated, tag = "1")]
-    pub(super) series: Vec<TimeSeries>,
+    pub(crate) series: Vec<TimeSeries>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct TimeSeries {
+pub(crate) struct TimeSeries {
     #[prost(message, repeated, tag = "1")]
-    pub(super) labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    pub(super) samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
+    /// Native histograms, as they are: never sent, only counted where they come.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub(crate) histograms: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Label {
+pub(crate) struct Label {
     #[prost(string, tag = "1")]
-    pub(super) name: String,
+    pub(crate) name: String,
     #[prost(string, tag = "2")]
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     #[prost(double, tag = "1")]
-    pub(super) value: f64,
+    pub(crate) value: f64,
     #[prost(int64, tag = "2")]
-    pub(super) timestamp: i64,
+    pub(crate) timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ChunkedReadResponse {
+pub(crate) struct ChunkedReadResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(super) series: Vec<ChunkedSeries>,
+    pub(crate) series: Vec<ChunkedSeries>,
     /// Which of the request's queries it answers.
     #[prost(int64, tag = "2")]
-    pub(super) query_index: i64,
+    pub(crate) query_index: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct ChunkedSeries {
+pub(crate) struct ChunkedSeries {
     #[prost(message, repeated, tag = "1")]
-    pub(super) labels: Vec<Label>,
+    pub(crate) labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    pub(super) chunks: Vec<Chunk>,
+    pub(crate) chunks: Vec<Chunk>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     #[prost(int64, tag = "1")]
-    pub(super) min_time_ms: i64,
+    pub(crate) min_time_ms: i64,
     #[prost(int64, tag = "2")]
-    pub(super) max_time_ms: i64,
+    pub(crate) max_time_ms: i64,
     /// 1 is XOR.
     #[prost(int32, tag = "3")]
-    pub(super) kind: i32,
+    pub(crate) kind: i32,
     #[prost(bytes = "vec", tag = "4")]
-    pub(super) data: Vec<u8>,
+    pub(crate) data: Vec<u8>,
 }
