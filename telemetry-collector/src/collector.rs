@@ -1,5 +1,7 @@
 //! The role: starts every part over one store, and ends it.
 
+mod retention;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +26,10 @@ use crate::receive::{otlp, scrape, zipkin};
 use crate::store::Store;
 use crate::store::exemplars::Exemplars;
 use crate::store::samples::{Due, Limits, Samples};
+use crate::store::size::Keep;
 use crate::store::traces::{self, Keeping};
 use crate::{Error, query, rules};
+use retention::Retention;
 
 /// How long an orderly end may take.
 const END: Duration = Duration::from_secs(4);
@@ -129,7 +133,7 @@ impl Collector {
         tasks.spawn(publisher.run(shutdown.clone()));
         tasks.spawn(writer.run(shutdown.clone()));
         tasks.spawn(write_graph(intake.clone(), shutdown.clone()));
-        tasks.spawn(keep_house(intake.clone(), config.retention, shutdown.clone()));
+        tasks.spawn(keep_house(intake.clone(), Retention::of(&config), shutdown.clone()));
         scrape_all(&mut tasks, &intake, &config, &shutdown)?;
         rules::start(&mut tasks, &groups, &intake, config.query, &config.rules, &shutdown);
         let api = query::routes(intake.clone(), snapshots.clone(), config.clone(), groups);
@@ -189,6 +193,9 @@ impl Collector {
         let closed = tokio::time::timeout(END / 2, async {
             // Not needed for safety (the journal has it all): it makes the next start quick.
             while self.intake.samples.cut(now(), Due::All).await.is_ok_and(|cut| cut > 0) {}
+            if let Err(error) = self.intake.store.give_back(Keep::Nothing).await {
+                tracing::warn!(%error, "free room of the store was not given back");
+            }
             self.intake.store.close().await;
         });
         if closed.await.is_err() {
@@ -214,7 +221,7 @@ fn scrape_all(
 }
 
 /// Cuts chunks and drops what is too old.
-async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationToken) {
+async fn keep_house(intake: Intake, retention: Retention, shutdown: CancellationToken) {
     let mut cut = tokio::time::interval(CUT_EVERY);
     let mut drop_old = tokio::time::interval(DROP_EVERY);
     let mut let_go = tokio::time::interval(LET_GO_EVERY);
@@ -227,9 +234,9 @@ async fn keep_house(intake: Intake, retention: Duration, shutdown: CancellationT
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return,
             _ = cut.tick() => cut_all(&intake).await,
-            _ = let_go.tick() => let_go_of_idle(&intake, retention).await,
+            _ = let_go.tick() => let_go_of_idle(&intake, retention.age).await,
             _ = keep_lock.tick() => keep_lock_of(&intake).await,
-            _ = drop_old.tick() => drop_before(&intake, retention).await,
+            _ = drop_old.tick() => retention.drop_old(&intake).await,
         };
         if let Err(error) = outcome {
             intake.metrics.store_errors.with_label_values(&[error.label()]).inc();
@@ -289,14 +296,6 @@ async fn let_go_of_idle(intake: &Intake, retention: Duration) -> Result<(), Erro
         intake.exemplars.tidy(now().minus(retention).0).await?;
     }
     intake.samples.join_blocks().await
-}
-
-async fn drop_before(intake: &Intake, retention: Duration) -> Result<(), Error> {
-    let before = now().minus(retention);
-    intake.store.drop_before(before).await?;
-    intake.traces.drop_before(before).await?;
-    intake.exemplars.tidy(before.0).await?;
-    intake.samples.forget(before).await
 }
 
 /// Serves routes until told to stop; open connections get the rest of the time to end.

@@ -31,6 +31,8 @@ pub struct Config {
     pub machines: BTreeMap<NodeName, MachineFacts>,
     /// How long everything is kept. Range: 1 h and above.
     pub retention: Duration,
+    /// What the store may take: beyond, the oldest is dropped. Zero for any size. Units: bytes.
+    pub retention_bytes: u64,
     /// Series that may be active at the same time; samples of more are rejected. Zero for any number.
     pub series_limit: u64,
     /// Series that one metric may have active at the same time. Zero for any number.
@@ -54,6 +56,7 @@ impl Default for Config {
             scrape: Vec::new(),
             machines: BTreeMap::new(),
             retention: Duration::from_secs(15 * 24 * 3600),
+            retention_bytes: 0,
             series_limit: 0,
             metric_series_limit: 0,
             exemplar_limit: 100_000,

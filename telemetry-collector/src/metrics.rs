@@ -14,6 +14,7 @@
 //! | `wattle_collector_discovery_failures_total{way}` | times that looking for targets failed (`file`, `kubernetes`) |
 //! | `wattle_collector_store_errors_total{kind}` | operations that failed in the store, by kind of error |
 //! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
+//! | `wattle_collector_store_bytes` | what the store takes, its indexes included |
 //! | `wattle_collector_chunks_total` | chunks cut |
 //! | `wattle_collector_windows_total` | windows published |
 //! | `wattle_collector_rule_evaluations_total`, `wattle_collector_rule_failures_total` | rules evaluated, and those that failed |
@@ -41,6 +42,7 @@ pub(crate) struct Metrics {
     pub(crate) discovery_failures: IntCounterVec,
     pub(crate) store_errors: IntCounterVec,
     pub(crate) append_seconds: Histogram,
+    pub(crate) store_bytes: IntGauge,
     pub(crate) chunks: IntCounter,
     pub(crate) windows: IntCounter,
     pub(crate) rule_evaluations: IntCounter,
@@ -70,6 +72,8 @@ impl Metrics {
         };
         let series = IntGauge::new("wattle_collector_series", "Series in memory")?;
         registry.register(Box::new(series.clone()))?;
+        let store_bytes = IntGauge::new("wattle_collector_store_bytes", "What the store takes")?;
+        registry.register(Box::new(store_bytes.clone()))?;
         let unpaired = Opts::new("wattle_collector_graph_unpaired_spans", "Ends of calls whose other end did not come");
         let graph_unpaired = IntGaugeVec::new(unpaired, &["reason"])?;
         registry.register(Box::new(graph_unpaired.clone()))?;
@@ -97,6 +101,7 @@ impl Metrics {
             discovery_failures,
             store_errors: counters("wattle_collector_store_errors_total", "Operations failed in the store", "kind")?,
             append_seconds: seconds("wattle_collector_append_seconds", "Time to acknowledge a batch")?,
+            store_bytes,
             chunks: counter("wattle_collector_chunks_total", "Chunks cut")?,
             windows: counter("wattle_collector_windows_total", "Windows published")?,
             rule_evaluations: counter("wattle_collector_rule_evaluations_total", "Rules evaluated")?,

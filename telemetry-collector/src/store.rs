@@ -24,6 +24,7 @@ mod retention;
 mod rollup;
 mod rows;
 pub(crate) mod samples;
+pub(crate) mod size;
 mod sqlite;
 mod tail;
 pub(crate) mod traces;

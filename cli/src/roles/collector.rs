@@ -77,6 +77,7 @@ pub(crate) async fn start(
         scrape,
         machines: settings.collector.machines.0.clone(),
         retention: settings.collector.retention,
+        retention_bytes: settings.collector.retention_bytes,
         search_attributes: search_attributes(&settings.collector.search_attributes),
         series_limit: settings.collector.series_limit,
         metric_series_limit: settings.collector.metric_series_limit,

@@ -52,6 +52,8 @@ section! {
         window_lag: Duration = "5s", "0s to 10m", |d| d.as_secs() <= 600;
         /// How long measurements are kept.
         retention: Duration = "15d", "1h to 3650d", |d| (3_600..=315_360_000).contains(&d.as_secs());
+        /// What the store may take in bytes; beyond, the oldest measurements are dropped, whatever their age. 0 for any size.
+        retention_bytes: u64 = "0", "0, or 67108864 and above", |n| *n == 0 || *n >= 67_108_864;
         /// Series that may be active at the same time; samples of more are rejected. 0 for any number.
         series_limit: u64 = "0";
         /// Series that one metric may have active at the same time. 0 for any number.

@@ -41,6 +41,11 @@ impl Traces {
         Ok(partition)
     }
 
+    /// Gives the end of the oldest partition.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.partitions.read().iter().map(|one| Timestamp(one.end_ms)).min()
+    }
+
     /// Drops the partitions that ended before a time.
     pub(crate) async fn drop_before(&self, before: Timestamp) -> Result<(), Error> {
         let old: Vec<i64> =
