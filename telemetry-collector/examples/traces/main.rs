@@ -187,5 +187,9 @@ async fn size(url: &str) -> Outcome<i64> {
         return Ok(i64::try_from(of("") + of("-wal"))?);
     }
     let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await?;
-    Ok(sqlx::query_scalar("select pg_database_size(current_database())").fetch_one(&mut connection).await?)
+    // What autovacuum does in time: the journal's rows are gone, their room is not yet.
+    sqlx::query("vacuum").execute(&mut connection).await?;
+    let ours = "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class \
+        where relkind = 'r' and relnamespace = current_schema()::regnamespace";
+    Ok(sqlx::query_scalar(ours).fetch_one(&mut connection).await?)
 }

@@ -46,6 +46,8 @@ pub(crate) struct Group {
     pub(crate) open_seq: i64,
     /// Wall clock when it came, in milliseconds.
     pub(crate) opened: i64,
+    /// Wall clock when the newest sample came, in milliseconds.
+    pub(crate) touched: i64,
     /// Every sample journalled up to here is in a pack; zero when there is none.
     pub(crate) cut_seq: i64,
     /// The newest pack.
@@ -90,7 +92,7 @@ impl Group {
     /// A group whose samples up to the journal number `cut_seq` are in packs, none of them newer than `older_to`.
     pub(crate) const fn stored(cut_seq: i64, older_to: i64) -> Self {
         let members = [NOBODY; SLOTS];
-        Self { members, longest: 0, open_seq: 0, opened: 0, cut_seq, kept: None, older_to }
+        Self { members, longest: 0, open_seq: 0, opened: 0, touched: 0, cut_seq, kept: None, older_to }
     }
 
     fn cut(&mut self, pack: Arc<Pack>, (end, older_to): (i64, i64), cut_seq: i64) {
@@ -192,6 +194,7 @@ impl Head {
                 (group.open_seq, group.opened) = (seq, now);
             }
             group.longest = group.longest.max(length);
+            group.touched = now;
         }
     }
 

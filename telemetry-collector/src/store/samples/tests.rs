@@ -271,3 +271,40 @@ async fn a_clock_that_jumps_a_day_and_back_costs_nothing_that_was_stored() {
         assert_eq!(times(&samples, "wrong", 0).await, [jumped]);
     }
 }
+
+#[tokio::test]
+async fn processes_that_come_and_go_for_hours_leave_no_more_in_memory_than_after_half_of_one() {
+    const LIVE: i64 = 40;
+    /// Samples of a process' life, as captured: one every 5 s.
+    const LIFE: i64 = 32;
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store(dir.path()).await;
+    let samples = open(&store).await;
+    let mut counts = Vec::new();
+
+    // Two hours, everything 5 s; a process in turn ends and another begins.
+    for step in 0..1_440_i64 {
+        let now = Timestamp(NOW.0 + step * 5_000);
+        let of = |process: i64| Sample {
+            labels: Labels::new([(METRIC_NAME, "kepler_process_cpu_joules_total"), ("pid", &process.to_string())]),
+            timestamp: now,
+            value: step as f64,
+        };
+        let begun = step * LIVE / LIFE;
+        let scrape: Vec<Sample> = (begun..begun + LIVE).map(of).collect();
+        samples.append(scrape, now).await.expect("journalled");
+        while samples.cut(now, Due::Full).await.expect("cut") > 0 {}
+        if step % 12 == 0 {
+            samples.let_go(now).await.expect("let go");
+            samples.join_blocks().await.expect("joined");
+            counts.push(samples.series_count());
+        }
+    }
+
+    let (half_an_hour, two_hours) = (counts[30], counts[119]);
+    assert!(two_hours <= half_an_hour * 21 / 20, "{half_an_hour} series after half an hour, {two_hours} after two");
+    // The live ones, and those of the last twenty minutes.
+    assert!(two_hours < 40 + 40 * 23 * 60 / 160, "{two_hours}");
+    let all = samples.find_cold(&Matchers::new(Vec::new()), 0, i64::MAX).await.expect("found").len();
+    assert_eq!(all + samples.series_count(), 1_439 * 40 / 32 + 40, "what left the memory is in the store");
+}

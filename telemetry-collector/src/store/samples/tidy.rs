@@ -19,7 +19,7 @@ const CHUNK: usize = 120;
 const GROUPS_AT_ONCE: usize = 64;
 /// After this long, a group that gets no more samples is cut too, so that the journal can be shortened.
 const OPEN_MS: i64 = 45 * 60_000;
-/// A series without a sample for this long leaves the memory; longer than anything looks back by default.
+/// A series without a sample for this long leaves the memory, and a group without any is cut for it; longer than anything looks back by default.
 const IDLE_MS: i64 = 20 * 60_000;
 /// Blocks of fewer series are put together.
 const SMALL_BLOCK: i64 = 1_024;
@@ -210,7 +210,8 @@ fn is_due(id: i64, group: &Group, now: Timestamp, due: Due) -> bool {
     // The first pack of a group is shorter, each group's by another amount: else all would be due at once, for ever.
     let first = CHUNK / 2 + usize::try_from(id.rem_euclid(61)).unwrap_or(0);
     let full = if group.cut_seq == 0 { first } else { CHUNK };
-    due == Due::All || group.longest >= full || now.0.saturating_sub(group.opened) > OPEN_MS
+    let is_quiet = now.0.saturating_sub(group.touched) > IDLE_MS;
+    due == Due::All || group.longest >= full || is_quiet || now.0.saturating_sub(group.opened) > OPEN_MS
 }
 
 const _: () = assert!(SLOTS == 64, "the statement for the last id multiplies by it");
