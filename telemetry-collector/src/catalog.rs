@@ -12,6 +12,9 @@ pub(crate) const WANTED: &str = "^(?:kepler_node_cpu_joules_total|kepler_node_cp
     kepler_pod_cpu_joules_total|kepler_container_cpu_seconds_total|kepler_node_(?:package|dram|platform)_joules_total|\
     istio_requests_total|istio_request_duration_milliseconds_bucket|istio_re(?:quest|sponse)_bytes_sum)$";
 
+/// Label of series that the rules for Kepler made of others: the same energy once more.
+const ALIAS: &str = "kepler_alias";
+
 /// Gives the selector of every metric a window is computed from.
 pub(crate) fn wanted() -> Matchers {
     let matchers = match regex::Regex::new(WANTED) {
@@ -56,6 +59,9 @@ impl Zone {
 
 /// Gives the zone and the source of a node's energy counter; `None` for any other series.
 pub(crate) fn node_energy(labels: &Labels) -> Option<(Zone, EnergySource)> {
+    if labels.get(ALIAS).is_some() {
+        return None;
+    }
     let zone = match labels.metric_name() {
         "kepler_node_cpu_joules_total" => Zone::from_label(labels.get("zone")?)?,
         "kepler_node_platform_joules_total" => Zone::Machine,
@@ -111,6 +117,8 @@ mod tests {
         assert_eq!(node_energy(&new), Some((Zone::Machine, EnergySource::Measured)));
         assert_eq!(node_energy(&old), Some((Zone::Package, EnergySource::Estimated)));
         assert_eq!(kepler_node(&old), Some("node-7".into()));
+        let alias = Labels::new([(METRIC_NAME, "kepler_node_platform_joules_total"), ("kepler_alias", "v0.9")]);
+        assert_eq!(node_energy(&alias), None, "energy would be there twice");
         assert!(!wanted().matchers.is_empty());
     }
 }

@@ -16,6 +16,7 @@
 //! | `wattle_collector_append_seconds` | time from a parsed batch to its acknowledgement |
 //! | `wattle_collector_store_bytes` | what the store takes, its indexes included |
 //! | `wattle_collector_chunks_total` | chunks cut |
+//! | `wattle_collector_nodes{energy}` | nodes of the last window by where their energy is known from (`measured`, `simulated`, `estimated`, `none`: no meter) |
 //! | `wattle_collector_windows_total` | windows published |
 //! | `wattle_collector_rule_evaluations_total`, `wattle_collector_rule_failures_total` | rules evaluated, and those that failed |
 //! | `wattle_collector_query_seconds`, `wattle_collector_query_errors_total{reason}` | queries |
@@ -44,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) append_seconds: Histogram,
     pub(crate) store_bytes: IntGauge,
     pub(crate) chunks: IntCounter,
+    pub(crate) nodes: IntGaugeVec,
     pub(crate) windows: IntCounter,
     pub(crate) rule_evaluations: IntCounter,
     pub(crate) rule_failures: IntCounter,
@@ -74,6 +76,9 @@ impl Metrics {
         registry.register(Box::new(series.clone()))?;
         let store_bytes = IntGauge::new("wattle_collector_store_bytes", "What the store takes")?;
         registry.register(Box::new(store_bytes.clone()))?;
+        let nodes = Opts::new("wattle_collector_nodes", "Nodes of the last window by where their energy is known from");
+        let nodes = IntGaugeVec::new(nodes, &["energy"])?;
+        registry.register(Box::new(nodes.clone()))?;
         let unpaired = Opts::new("wattle_collector_graph_unpaired_spans", "Ends of calls whose other end did not come");
         let graph_unpaired = IntGaugeVec::new(unpaired, &["reason"])?;
         registry.register(Box::new(graph_unpaired.clone()))?;
@@ -103,6 +108,7 @@ impl Metrics {
             append_seconds: seconds("wattle_collector_append_seconds", "Time to acknowledge a batch")?,
             store_bytes,
             chunks: counter("wattle_collector_chunks_total", "Chunks cut")?,
+            nodes,
             windows: counter("wattle_collector_windows_total", "Windows published")?,
             rule_evaluations: counter("wattle_collector_rule_evaluations_total", "Rules evaluated")?,
             rule_failures: counter("wattle_collector_rule_failures_total", "Rules whose evaluation failed")?,

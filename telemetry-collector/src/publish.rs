@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use wattle_contract::{ClusterSnapshot, Joules, NodeName, PodPlacement, Timestamp, Window};
+use wattle_contract::{ClusterSnapshot, EnergySource, Joules, NodeName, PodPlacement, Timestamp, Window};
 
 use crate::Error;
 use crate::catalog;
@@ -178,6 +178,15 @@ impl Publisher {
     }
 
     fn count(&self, window: &Window, before: Option<&Window>) {
+        let source = |of: Option<EnergySource>| window.nodes.iter().filter(|node| node.energy_source == of).count();
+        for (word, of) in [
+            ("measured", Some(EnergySource::Measured)),
+            ("simulated", Some(EnergySource::Simulated)),
+            ("estimated", Some(EnergySource::Estimated)),
+            ("none", None),
+        ] {
+            self.intake.metrics.nodes.with_label_values(&[word]).set(i64::try_from(source(of)).unwrap_or(i64::MAX));
+        }
         let mut published = self.published.lock();
         published.windows += u64::from(before.is_none());
         for node in &window.nodes {

@@ -15,7 +15,7 @@ mod notify;
 mod report;
 mod template;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ use file::Group;
 use notify::Notifier;
 pub(crate) use report::{Wanted, alerts, groups, rfc3339};
 
+/// Aliases for dashboards of both generations of Kepler, and whether energy is conserved.
+const KEPLER: &str = include_str!("rules/kepler.yml");
+
 /// What rules are evaluated, and who hears of their alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleConfig {
@@ -39,13 +42,16 @@ pub struct RuleConfig {
     pub files: Vec<PathBuf>,
     /// Interval of groups that name none.
     pub interval: Duration,
+    /// Interval of the rules that are here for Kepler: what dashboards of its other generation ask for, and whether energy is
+    /// conserved. `None` evaluates none.
+    pub kepler: Option<Duration>,
     /// Alertmanager's address, such as `http://alertmanager:9093`; `None` tells nobody.
     pub alertmanager: Option<String>,
 }
 
 impl Default for RuleConfig {
     fn default() -> Self {
-        Self { files: Vec::new(), interval: Duration::from_secs(60), alertmanager: None }
+        Self { files: Vec::new(), interval: Duration::from_secs(60), kepler: None, alertmanager: None }
     }
 }
 
@@ -62,6 +68,11 @@ pub(crate) fn load(config: &RuleConfig) -> Result<Groups, Error> {
             |reason: String| Error::Setting { setting: "rules", reason: format!("{}: {reason}", path.display()) };
         let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
         groups.extend(file::parse(&text, path, config.interval).map_err(refuse)?.into_iter().map(RwLock::new));
+    }
+    if let Some(interval) = config.kepler {
+        let refuse = |reason: String| Error::Setting { setting: "kepler_aliases", reason };
+        let built_in = file::parse(KEPLER, Path::new("kepler.yml (built in)"), interval).map_err(refuse)?;
+        groups.extend(built_in.into_iter().map(RwLock::new));
     }
     Ok(Arc::new(groups))
 }

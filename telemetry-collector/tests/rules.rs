@@ -51,7 +51,12 @@ async fn an_alert_fires_is_told_and_ends() {
     let file = dir.path().join("rules.yml");
     std::fs::write(&file, RULES).expect("a file");
     let (alertmanager, mut told) = alertmanager().await;
-    let rules = RuleConfig { files: vec![file], interval: Duration::from_secs(60), alertmanager: Some(alertmanager) };
+    let rules = RuleConfig {
+        files: vec![file],
+        interval: Duration::from_secs(60),
+        alertmanager: Some(alertmanager),
+        kepler: None,
+    };
     let running = start(Config { store_url: sqlite(dir.path()), rules, ..Config::default() }).await;
     let watts = async |value: f64| {
         let labels = vec![("__name__", "watts"), ("node", "a")];

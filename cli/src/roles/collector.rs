@@ -1,6 +1,7 @@
 //! `wattle collector`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus::Registry;
@@ -13,6 +14,9 @@ use crate::own::{self, Readiness};
 use crate::settings::Settings;
 use crate::verbs::rows::redact;
 use crate::{banner, progress};
+
+/// Interval of the rules for Kepler: what its dashboards ask for reaches a minute back.
+const KEPLER_EVERY: Duration = Duration::from_secs(15);
 
 /// Runs until stopped.
 ///
@@ -86,6 +90,7 @@ pub(crate) async fn start(
         rules: RuleConfig {
             files: settings.collector.rules.clone(),
             interval: settings.collector.rule_interval,
+            kepler: settings.collector.kepler_aliases.then_some(KEPLER_EVERY),
             alertmanager: settings.collector.alertmanager.clone(),
         },
     };

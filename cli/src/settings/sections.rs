@@ -62,6 +62,9 @@ section! {
         exemplar_limit: u64 = "100000", "0 to 10000000", |n| *n <= 10_000_000;
         /// Files of recording and alerting rules, as Prometheus reads them.
         rules: Vec<PathBuf> = "";
+        /// Whether series are made, every 15 s, that dashboards of the other generation of Kepler ask for (label `kepler_alias`),
+        /// and `wattle_kepler_attributed_ratio`, the part of a node's active power that has an owner.
+        kepler_aliases: bool = "false";
         /// Interval of rule groups that name none.
         rule_interval: Duration = "1m", "1s to 1d", |d| (1..=86_400).contains(&d.as_secs());
         /// Alertmanager that alerts are sent to, such as `http://alertmanager:9093`; empty sends them nowhere.

@@ -35,7 +35,8 @@ impl Energy {
             targets.insert(target(series), name.clone());
             let node = nodes.entry(name).or_default();
             node.is_heard = true;
-            if let Some(Growth { amount, seconds }) = inputs.growth(series) {
+            // A zone that stands still has no meter behind it: no machine that answers takes nothing.
+            if let Some(Growth { amount, seconds }) = inputs.growth(series).filter(|growth| growth.amount > 0.0) {
                 let (energy, power) = node.zones.entry(zone).or_default();
                 *energy += amount;
                 *power += amount / seconds;

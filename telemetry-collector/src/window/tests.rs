@@ -96,6 +96,19 @@ fn services_get_their_traffic_latency_and_share_of_energy() {
 }
 
 #[test]
+fn a_zone_that_stands_still_has_no_meter_and_is_no_power_of_zero() {
+    let still = (0..6).map(|at| (at * 5_000, 0.0)).collect::<Vec<Point>>();
+    let grows = (0..6).map(|at| (at * 5_000, at as f64 * 100.0)).collect::<Vec<Point>>();
+
+    let blind = window_of(&[joules("psys", still.clone()), joules("package", still.clone())]).expect("heard of");
+    assert_eq!((blind.nodes[0].power_watts, blind.nodes[0].energy_joules), (None, None));
+    assert_eq!(blind.nodes[0].energy_source, None, "which says that there is no meter");
+
+    let seeing = window_of(&[joules("psys", still), joules("package", grows)]).expect("measured");
+    assert_eq!(seeing.nodes[0].power_watts.map(Watts::get), Some(20.0));
+}
+
+#[test]
 fn edges_are_what_callers_report() {
     let labels = [
         ("reporter", "source"),
