@@ -5,11 +5,11 @@
 //! `kepler_node_<zone>_joules_total` with a `mode` each for idle and dynamic energy.
 
 use promql_parser::label::{MatchOp, Matcher, Matchers};
-use wattle_contract::{EnergySource, Labels, METRIC_NAME, NodeName};
+use wattle_contract::{EnergySource, Labels, METRIC_NAME, NodeName, PodKey};
 
 /// Every metric a window is computed from.
 pub(crate) const WANTED: &str = "^(?:kepler_node_cpu_joules_total|kepler_node_cpu_usage_ratio|kepler_node_cpu_info|\
-    kepler_pod_cpu_joules_total|kepler_container_cpu_seconds_total|kepler_node_(?:package|dram|platform)_joules_total|\
+    kepler_pod_cpu_joules_total|kepler_container_cpu_seconds_total|kepler_container_(?:package_|dram_)?joules_total|kepler_node_(?:package|dram|platform)_joules_total|\
     istio_requests_total|istio_request_duration_milliseconds_bucket|istio_re(?:quest|sponse)_bytes_sum)$";
 
 /// Label of series that the rules for Kepler made of others: the same energy once more.
@@ -77,9 +77,27 @@ pub(crate) fn node_energy(labels: &Labels) -> Option<(Zone, EnergySource)> {
     Some((zone, source))
 }
 
-/// Gives the zone of a pod's energy counter.
-pub(crate) fn pod_zone(labels: &Labels) -> Option<Zone> {
-    Zone::from_label(labels.get("zone")?)
+/// Gives the pod and the zone of a counter of a pod's energy, or of a container's of it; `None` for any other series.
+///
+/// Older Kepler counts by container, and gives them idle energy too (`mode`), which the newer one leaves with the node: what
+/// they used (`dynamic`) is of both. Its sum over the zones is what the container has of the whole machine.
+pub(crate) fn pod_energy(labels: &Labels) -> Option<(PodKey, Zone)> {
+    let zone = match labels.metric_name() {
+        "kepler_pod_cpu_joules_total" if labels.get("state") != Some("terminated") => {
+            let pod = PodKey::new(labels.get("pod_namespace")?, labels.get("pod_name")?);
+            return Some((pod, Zone::from_label(labels.get("zone")?)?));
+        }
+        "kepler_container_joules_total" => Zone::Machine,
+        "kepler_container_package_joules_total" => Zone::Package,
+        "kepler_container_dram_joules_total" => Zone::Dram,
+        _ => return None,
+    };
+    if labels.get(ALIAS).is_some() || labels.get("mode").is_some_and(|mode| mode != "dynamic") {
+        return None;
+    }
+    // What runs in no pod is counted under these names.
+    let name = labels.get("pod_name").filter(|name| !matches!(*name, "system_processes" | "kernel_processes"))?;
+    Some((PodKey::new(labels.get("container_namespace")?, name), zone))
 }
 
 /// Gives the node that a Kepler series is about.

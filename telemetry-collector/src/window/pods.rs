@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wattle_contract::{NodeName, PodKey, PodPlacement, ServiceName, WorkloadName};
 
 use super::Inputs;
-use crate::catalog::{kepler_node, known};
+use crate::catalog::{kepler_node, known, pod_energy};
 
 struct Pod {
     node: NodeName,
@@ -37,6 +37,13 @@ impl Pods {
                 found.by_id.insert(id.to_owned(), key.clone());
             }
             if let Some(node) = kepler_node(labels) {
+                found.see(key, node, seen, None);
+            }
+        }
+        // Older Kepler counts by container.
+        for series in inputs.named("kepler_container_package_joules_total") {
+            let Some(((key, _), node)) = pod_energy(&series.labels).zip(kepler_node(&series.labels)) else { continue };
+            if let Some(seen) = inputs.newest(series) {
                 found.see(key, node, seen, None);
             }
         }

@@ -96,6 +96,45 @@ fn services_get_their_traffic_latency_and_share_of_energy() {
 }
 
 #[test]
+fn older_kepler_gives_services_the_power_of_their_containers() {
+    let line = |watts: f64| vec![(10_000, 100.0), (25_000, 100.0 + 15.0 * watts)];
+    let node =
+        |mode, watts| series("kepler_node_package_joules_total", &[("instance", "n1"), ("mode", mode)], line(watts));
+    let container = |name, pod, mode, watts| {
+        let labels = [("instance", "n1"), ("pod_name", pod), ("container_namespace", "hotel"), ("mode", mode)];
+        series(name, &labels, line(watts))
+    };
+    let istio = [
+        ("reporter", "destination"),
+        ("destination_service", "search.hotel.svc.cluster.local"),
+        ("destination_workload_namespace", "hotel"),
+        ("pod", "search-0"),
+        ("node", "n1"),
+    ];
+    let package = "kepler_container_package_joules_total";
+    let mut found = vec![
+        node("dynamic", 40.0),
+        node("idle", 20.0),
+        container(package, "search-0", "dynamic", 9.0),
+        container(package, "search-0", "dynamic", 3.0),
+        container(package, "search-0", "idle", 5.0),
+        container(package, "system_processes", "dynamic", 25.0),
+        // Over all zones, the package among them.
+        container("kepler_container_joules_total", "search-0", "dynamic", 14.0),
+        series("istio_requests_total", &istio, line(10.0)),
+    ];
+
+    let window = window_of(&found).expect("measured");
+    assert_eq!(window.services[0].power_watts.map(Watts::get), Some(12.0));
+    assert_eq!((window.nodes[0].power_watts.map(Watts::get), window.nodes[0].pods), (Some(60.0), Some(1)));
+
+    // Where the whole machine is metered, the sum over all zones is the container's part.
+    found.push(series("kepler_node_platform_joules_total", &[("instance", "n1"), ("mode", "dynamic")], line(90.0)));
+    let window = window_of(&found).expect("measured");
+    assert_eq!(window.services[0].power_watts.map(Watts::get), Some(14.0));
+}
+
+#[test]
 fn a_zone_that_stands_still_has_no_meter_and_is_no_power_of_zero() {
     let still = (0..6).map(|at| (at * 5_000, 0.0)).collect::<Vec<Point>>();
     let grows = (0..6).map(|at| (at * 5_000, at as f64 * 100.0)).collect::<Vec<Point>>();

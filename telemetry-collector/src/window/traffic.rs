@@ -8,7 +8,7 @@ use super::Inputs;
 use super::energy::Energy;
 use super::pods::Pods;
 use super::quantile::Buckets;
-use crate::catalog::{kepler_node, known, pod_zone};
+use crate::catalog::{kepler_node, known, pod_energy};
 use crate::graph::edge::{Connection, Table};
 
 const REQUESTS: &str = "istio_requests_total";
@@ -167,10 +167,10 @@ fn attribute(
             *traffic.cpu_seconds.get_or_insert(0.0) += growth.rate();
         }
     }
-    for series in inputs.named("kepler_pod_cpu_joules_total").filter(|series| is_running(&series.labels)) {
-        let service = series.labels.get("pod_id").and_then(|id| pods.by_id(id)).and_then(|pod| pods.service(pod));
-        let Some(key) = service.cloned().zip(kepler_node(&series.labels)) else { continue };
-        if !pod_zone(&series.labels).is_some_and(|zone| energy.zones(&key.1).contains(&zone)) {
+    for series in inputs.series {
+        let Some((pod, zone)) = pod_energy(&series.labels) else { continue };
+        let Some(key) = pods.service(&pod).cloned().zip(kepler_node(&series.labels)) else { continue };
+        if !energy.zones(&key.1).contains(&zone) {
             continue;
         }
         if let Some((traffic, growth)) = found.get_mut(&key).zip(inputs.growth(series)) {
