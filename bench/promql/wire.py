@@ -40,18 +40,35 @@ def field(number, body):
     return varint(number << 3 | 2) + varint(len(body)) + body
 
 
+def label_bytes(labels):
+    """Encodes the labels of a series of a remote write."""
+    return b"".join(field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in sorted(labels.items()))
+
+
+class Packer:
+    """Encodes samples at the same times again and again."""
+
+    def __init__(self, times):
+        after = [b"\x10" + varint(time) for time in times]
+        before = [b"\x12" + varint(9 + len(part)) + b"\x09" for part in after]
+        self.form = struct.Struct("<" + "".join(f"{len(one)}sd{len(two)}s" for one, two in zip(before, after)))
+        self.parts = [None] * (3 * len(times))
+        self.parts[0::3], self.parts[2::3] = before, after
+
+    def samples(self, values):
+        self.parts[1::3] = values
+        return self.form.pack(*self.parts)
+
+
+def write_body(encoded):
+    """Makes a remote write 1.0 body of encoded series."""
+    return snappy(b"".join(field(1, one) for one in encoded))
+
+
 def write_request(series):
     """Makes a remote write 1.0 body of (labels, [(time_ms, value)])."""
-    out = bytearray()
-    for labels, points in series:
-        body = bytearray()
-        for name, value in sorted(labels.items()):
-            body += field(1, field(1, name.encode()) + field(2, value.encode()))
-        for time, value in points:
-            sample = b"\x09" + struct.pack("<d", value) + b"\x10" + varint(time)
-            body += b"\x12" + varint(len(sample)) + sample
-        out += field(1, bytes(body))
-    return snappy(bytes(out))
+    return write_body(label_bytes(labels) + b"".join(Packer([time]).samples([value]) for time, value in points)
+                      for labels, points in series)
 
 
 def snappy(plain):
