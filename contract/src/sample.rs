@@ -20,6 +20,9 @@ impl Labels {
         V: Into<Arc<str>>,
     {
         let mut pairs: Vec<(Arc<str>, Arc<str>)> = pairs.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
+        if pairs.is_sorted_by(|one, next| one.0 < next.0) && pairs.iter().all(|(_, value)| !value.is_empty()) {
+            return Self(pairs.into());
+        }
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
         let mut unique: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -35,7 +38,13 @@ impl Labels {
     /// Gives the value of a label; `None` when the series does not have it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.binary_search_by(|(n, _)| n.as_ref().cmp(name)).ok().map(|at| self.0[at].1.as_ref())
+        self.pair(name).map(|(_, value)| value.as_ref())
+    }
+
+    /// Gives a label with its shared texts; `None` when the series does not have it.
+    #[must_use]
+    pub fn pair(&self, name: &str) -> Option<&(Arc<str>, Arc<str>)> {
+        self.0.binary_search_by(|(n, _)| n.as_ref().cmp(name)).ok().map(|at| &self.0[at])
     }
 
     /// Gives the metric's name; empty when the series has none.

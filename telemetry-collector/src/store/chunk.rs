@@ -11,6 +11,8 @@ use super::varint;
 const PLACES: u8 = 6;
 const PLAIN: u8 = 16;
 const XOR: u8 = 7;
+/// Most points of a chunk.
+const MOST: usize = 1 << 20;
 /// Above this, integers stand further apart than one in an f64.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Ten to the power of the places.
@@ -40,7 +42,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Point>, BadChunk> {
     let try_decode = || {
         let mut input = bytes;
         let count = usize::try_from(varint::take(&mut input)?).ok()?;
-        if count > 1 << 20 {
+        if count > MOST {
             return None;
         }
         let times = take_times(&mut input, count)?;
@@ -102,22 +104,29 @@ pub(super) fn put_values(out: &mut Vec<u8>, values: impl Iterator<Item = f64> + 
 
 /// Reads values that take the whole of the input.
 pub(super) fn take_values(input: &[u8], count: usize) -> Option<Vec<f64>> {
+    let mut values = Vec::new();
+    values_into(input, count, &mut values)?;
+    Some(values)
+}
+
+/// Appends values that take the whole of the input; where they do not, what was appended is of no use.
+pub(super) fn values_into(input: &[u8], count: usize, out: &mut Vec<f64>) -> Option<()> {
     let (&form, mut rest) = input.split_first()?;
-    let values: Vec<f64> = if form == XOR {
+    if form == XOR {
+        // A value takes a byte at least.
+        out.reserve(count.min(rest.len()));
         let mut last = 0_u64;
-        let mut values = Vec::with_capacity(count.min(rest.len()));
         for _ in 0..count {
             last ^= take_xor(&mut rest)?;
-            values.push(f64::from_bits(last));
+            out.push(f64::from_bits(last));
         }
-        values
     } else {
         let scale = *SCALES.get(usize::from(form & !PLAIN))?;
-        let integers = take_numbers(&mut rest, count, form & PLAIN == 0)?;
+        out.reserve(count.min(MOST));
         #[expect(clippy::cast_precision_loss, reason = "encode() checked that the division restores the bits")]
-        integers.into_iter().map(|integer| integer as f64 / scale).collect()
-    };
-    rest.is_empty().then_some(values)
+        each_number(&mut rest, count, form & PLAIN == 0, |integer| out.push(integer as f64 / scale))?;
+    }
+    rest.is_empty().then_some(())
 }
 
 /// Gives the fewest places at which every value is an integer that comes back to the bit, and the integers.
@@ -176,24 +185,31 @@ impl Runs {
 }
 
 fn take_numbers(input: &mut &[u8], count: usize, is_twice: bool) -> Option<Vec<i64>> {
-    // A run may stand for many numbers, but not for more than are asked for.
-    let mut numbers = Vec::with_capacity(count.min(1 << 20));
-    let (mut last, mut delta) = (0_i64, 0_i64);
-    while numbers.len() < count {
+    let mut numbers = Vec::with_capacity(count.min(MOST));
+    each_number(input, count, is_twice, |number| numbers.push(number))?;
+    Some(numbers)
+}
+
+#[inline]
+fn each_number(input: &mut &[u8], count: usize, is_twice: bool, mut take: impl FnMut(i64)) -> Option<()> {
+    let (mut last, mut delta, mut left) = (0_i64, 0_i64, count);
+    while left > 0 {
         let (change, repeat) = match varint::take(input)? {
             0 => (0, usize::try_from(varint::take(input)?).ok()?),
             coded => (varint::unzigzag(coded), 1),
         };
-        if repeat == 0 || repeat > count - numbers.len() {
+        // A run may stand for many numbers, but not for more than are asked for.
+        if repeat == 0 || repeat > left {
             return None;
         }
+        left -= repeat;
         for _ in 0..repeat {
             delta = if is_twice { delta.wrapping_add(change) } else { change };
             last = last.wrapping_add(delta);
-            numbers.push(last);
+            take(last);
         }
     }
-    Some(numbers)
+    Some(())
 }
 
 /// Writes one byte of (leading zero bytes, length) and the bytes between the zeros.

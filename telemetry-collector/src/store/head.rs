@@ -198,10 +198,15 @@ impl Head {
         }
     }
 
+    /// Gives the pack of a series that is in memory, where it may have samples from `start` on.
+    pub(crate) fn kept(&self, id: i64, start: i64) -> Option<&Arc<Pack>> {
+        let kept = self.groups.get(&group_of(id)).and_then(|group| group.kept.as_ref());
+        kept.filter(|(_, kept_to)| *kept_to >= start).map(|(pack, _)| pack)
+    }
+
     /// Appends the points in memory between two times, both included, in order, one of each time.
     pub(crate) fn points(&self, series: &Series, start: i64, end: i64, out: &mut Vec<Point>) {
-        let kept = self.groups.get(&group_of(series.id)).and_then(|group| group.kept.as_ref());
-        if let Some((pack, _)) = kept.filter(|(_, kept_to)| *kept_to >= start) {
+        if let Some(pack) = self.kept(series.id, start) {
             let kept = pack.one(slot_of(series.id)).unwrap_or_default();
             out.extend(kept.into_iter().filter(|point| (start..=end).contains(&point.0)));
         }

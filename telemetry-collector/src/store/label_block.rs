@@ -5,11 +5,13 @@
 //! little more than unpacking.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use promql_parser::label::Matcher;
 use wattle_contract::Labels;
 
+use super::samples::Cold;
 use super::varint;
 
 const LEVEL: i32 = 3;
@@ -74,9 +76,18 @@ impl<K: std::hash::Hash + Eq> Numbers<K> {
 /// A block read back.
 pub(crate) struct Block {
     pairs: Vec<(Arc<str>, Arc<str>)>,
-    /// Id and where its pairs are in `members`.
-    series: Vec<(i64, std::ops::Range<usize>)>,
+    series: Vec<Entry>,
+    /// Numbers of pairs.
     members: Vec<u32>,
+    text_bytes: usize,
+}
+
+struct Entry {
+    id: i64,
+    /// Of its labels, as [`label_hash`] gives it.
+    hash: u64,
+    /// Where its pairs are in `members`.
+    members: std::ops::Range<u32>,
 }
 
 impl Block {
@@ -90,10 +101,12 @@ impl Block {
             usize::try_from(varint::take(input)?).ok().filter(|&count| count <= input.len())
         };
         let mut texts: Vec<Arc<str>> = Vec::new();
+        let mut text_bytes = 0;
         for _ in 0..count(&mut input)? {
             let length = usize::try_from(varint::take(&mut input)?).ok()?;
             let (text, rest) = input.split_at_checked(length)?;
             input = rest;
+            text_bytes += length + 2 * size_of::<usize>();
             texts.push(std::str::from_utf8(text).ok()?.into());
         }
         let mut pairs = Vec::new();
@@ -112,18 +125,28 @@ impl Block {
                 members.push(pair);
                 pairs.get(pair as usize)?;
             }
-            series.push((id, from..members.len()));
+            let hash = label_hash(members[from..].iter().map(|&pair| pairs.get(pair as usize).map_or(("", ""), text)));
+            let members = u32::try_from(from).ok()?..u32::try_from(members.len()).ok()?;
+            series.push(Entry { id, hash, members });
         }
-        input.is_empty().then_some(Self { pairs, series, members })
+        input.is_empty().then_some(Self { pairs, series, members, text_bytes })
+    }
+
+    /// Gives what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text_bytes
+            + size_of_val(self.pairs.as_slice())
+            + size_of_val(self.series.as_slice())
+            + size_of_val(self.members.as_slice())
     }
 
     /// Gives every series.
     pub(crate) fn all(&self) -> impl Iterator<Item = (i64, Labels)> {
-        self.series.iter().map(|(id, members)| (*id, self.labels(members)))
+        self.series.iter().map(|entry| (entry.id, self.labels(entry)))
     }
 
-    /// Gives the series for which all matchers of a group are true.
-    pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<(i64, Labels)> {
+    /// Gives the series for which all matchers of a group are true, of those that are wanted.
+    pub(crate) fn select(&self, matchers: &[Matcher], is_wanted: impl Fn(i64) -> bool) -> Vec<Cold> {
         // For each matcher: is it true without the label, and for which pairs it is.
         let tried: Vec<(bool, &str, Vec<bool>)> = matchers
             .iter()
@@ -142,13 +165,28 @@ impl Block {
                     || (*without && !members.iter().any(|&pair| self.pairs[pair as usize].0.as_ref() == *name))
             })
         };
-        let found = self.series.iter().filter(|(_, members)| is_found(&self.members[members.clone()]));
-        found.map(|(id, members)| (*id, self.labels(members))).collect()
+        let found = self.series.iter().filter(|entry| is_found(self.members(entry)) && is_wanted(entry.id));
+        found.map(|entry| Cold { id: entry.id, hash: entry.hash, labels: self.labels(entry) }).collect()
     }
 
-    fn labels(&self, members: &std::ops::Range<usize>) -> Labels {
-        Labels::new(self.members[members.clone()].iter().map(|&pair| self.pairs[pair as usize].clone()))
+    fn members(&self, entry: &Entry) -> &[u32] {
+        &self.members[entry.members.start as usize..entry.members.end as usize]
     }
+
+    fn labels(&self, entry: &Entry) -> Labels {
+        Labels::new(self.members(entry).iter().map(|&pair| self.pairs[pair as usize].clone()))
+    }
+}
+
+/// Gives a number that is the same for the same labels, which come in order of their names.
+pub(crate) fn label_hash<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    labels.for_each(|pair| pair.hash(&mut hasher));
+    hasher.finish()
+}
+
+fn text((name, value): &(Arc<str>, Arc<str>)) -> (&str, &str) {
+    (name, value)
 }
 
 #[cfg(test)]
@@ -170,10 +208,16 @@ mod tests {
         let block = Block::decode(&block).expect("its own encoding");
 
         assert_eq!(block.all().collect::<Vec<_>>(), [(7, a.clone()), (9, b.clone())]);
-        assert_eq!(block.select(&[Matcher::new(MatchOp::Equal, "pod", "a")]), [(7, a)]);
-        assert_eq!(block.select(&[Matcher::new(MatchOp::NotEqual, "pod", "a")]), [(9, b.clone())]);
-        assert_eq!(block.select(&[Matcher::new(MatchOp::Equal, "pod", "")]), [(9, b)]);
-        assert!(block.select(&[Matcher::new(MatchOp::Equal, "job", "y")]).is_empty());
+        let select = |op, name, value| {
+            let found = block.select(&[Matcher::new(op, name, value)], |_| true);
+            found.into_iter().map(|cold| (cold.id, cold.hash, cold.labels)).collect::<Vec<_>>()
+        };
+        let is = |id, labels: &Labels| [(id, label_hash(labels.iter()), labels.clone())];
+        assert_eq!(select(MatchOp::Equal, "pod", "a"), is(7, &a));
+        assert_eq!(select(MatchOp::NotEqual, "pod", "a"), is(9, &b));
+        assert_eq!(select(MatchOp::Equal, "pod", ""), is(9, &b));
+        assert!(select(MatchOp::Equal, "job", "y").is_empty());
+        assert!(block.select(&[], |id| id > 9).is_empty());
     }
 
     proptest! {

@@ -9,6 +9,9 @@
 //! What is stored is zstd over that: buckets of one histogram move alike, and small numbers leave most bits of a byte
 //! unused. One row in the database for some 7,000 samples, not 120, also makes its overhead vanish.
 
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+
 use super::chunk::{self, Point};
 use super::varint;
 
@@ -25,6 +28,29 @@ pub(crate) const LONGEST: usize = 1 << 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pack {
     plain: Vec<u8>,
+}
+
+/// A pack taken apart: its times decoded once for all series that share them.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pack: Arc<Pack>,
+    rows: Vec<Row>,
+    series: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Row {
+    times: Vec<i64>,
+    /// Each is later than the one before.
+    is_ordered: bool,
+}
+
+/// Where the values of a series are.
+#[derive(Debug)]
+struct Place {
+    slot: u8,
+    row: usize,
+    values: Range<usize>,
 }
 
 /// Tells that bytes are not a pack.
@@ -84,10 +110,46 @@ impl Pack {
 
     /// Reads stored bytes.
     pub(crate) fn from_stored(body: &[u8]) -> Result<Self, BadPack> {
+        let mut decompressor = Self::decompressor().map_err(|_| BadPack { length: body.len() })?;
+        Self::from_stored_with(&mut decompressor, body)
+    }
+
+    /// Reads stored bytes with what [`Self::decompressor`] gave: making one costs as much as a small pack does.
+    pub(crate) fn from_stored_with(
+        decompressor: &mut zstd::bulk::Decompressor<'_>,
+        body: &[u8],
+    ) -> Result<Self, BadPack> {
         let bad = || BadPack { length: body.len() };
         let size = zstd::zstd_safe::get_frame_content_size(body).ok().flatten().ok_or_else(bad)?;
         let size = usize::try_from(size).ok().filter(|&size| size <= LIMIT).ok_or_else(bad)?;
-        Ok(Self { plain: zstd::bulk::decompress(body, size).map_err(|_| bad())? })
+        Ok(Self { plain: decompressor.decompress(body, size).map_err(|_| bad())? })
+    }
+
+    /// Gives what unpacks stored bytes.
+    pub(crate) fn decompressor() -> std::io::Result<zstd::bulk::Decompressor<'static>> {
+        zstd::bulk::Decompressor::new()
+    }
+
+    /// Takes the pack apart; anything that is no pack is an error, but values are looked at when they are read.
+    pub(crate) fn open(self: &Arc<Self>) -> Result<Opened, BadPack> {
+        self.try_open().ok_or(BadPack { length: self.plain.len() })
+    }
+
+    fn try_open(self: &Arc<Self>) -> Option<Opened> {
+        let (rows, directory, values) = self.directory()?;
+        let row = |(count, mut times): (usize, &[u8])| {
+            let times = chunk::take_times(&mut times, count)?;
+            Some(Row { is_ordered: times.is_sorted_by(|one, next| one < next), times })
+        };
+        let rows = rows.into_iter().map(row).collect::<Option<_>>()?;
+        let mut at = self.plain.len() - values.len();
+        let mut place = |(slot, row, length): (u8, usize, usize)| {
+            let end = at.checked_add(length).filter(|&end| end <= self.plain.len())?;
+            let values = std::mem::replace(&mut at, end)..end;
+            Some(Place { slot, row, values })
+        };
+        let series = directory.into_iter().map(&mut place).collect::<Option<_>>()?;
+        Some(Opened { pack: self.clone(), rows, series })
     }
 
     /// Gives the points of one series, none when it has none here; anything that is no pack is an error.
@@ -150,6 +212,45 @@ impl Pack {
     }
 }
 
+impl Opened {
+    /// Appends the points of one series between two times, both included, in the order in which they lie here; none when
+    /// it has none here. What is the end of `times` already is not appended again: the same pack, met twice.
+    ///
+    /// Gives whether all that is in `times` now is in order, as it was before; errors: its values do not decode.
+    pub(crate) fn append(
+        &self,
+        slot: u8,
+        span: RangeInclusive<i64>,
+        times: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+    ) -> Result<bool, BadPack> {
+        let Some(place) = self.series.iter().find(|place| place.slot == slot) else { return Ok(true) };
+        let row = &self.rows[place.row];
+        let bytes = &self.pack.plain[place.values.clone()];
+        let bad = BadPack { length: self.pack.plain.len() };
+        if !row.is_ordered {
+            let all = row.times.iter().zip(chunk::take_values(bytes, row.times.len()).ok_or(bad)?);
+            all.filter(|(time, _)| span.contains(time)).for_each(|(&time, value)| {
+                times.push(time);
+                values.push(value);
+            });
+            return Ok(false);
+        }
+        let from = row.times.partition_point(|time| time < span.start());
+        let inside = &row.times[from..row.times.partition_point(|time| time <= span.end())];
+        if inside.is_empty() || times.ends_with(inside) {
+            return Ok(true);
+        }
+        let before = values.len();
+        chunk::values_into(bytes, row.times.len(), values).ok_or(bad)?;
+        values.truncate(before + from + inside.len());
+        values.drain(before..before + from);
+        let is_ordered = times.last().is_none_or(|last| *last < inside[0]);
+        times.extend_from_slice(inside);
+        Ok(is_ordered)
+    }
+}
+
 fn points((count, mut times): (usize, &[u8]), values: &[u8]) -> Option<Vec<Point>> {
     let times = chunk::take_times(&mut times, count)?;
     Some(times.into_iter().zip(chunk::take_values(values, count)?).collect())
@@ -182,7 +283,8 @@ mod tests {
                 })
                 .collect();
 
-            let pack = Pack::from_stored(&stored(&Pack::new(&series))).expect("its own encoding");
+            let pack = Arc::new(Pack::from_stored(&stored(&Pack::new(&series))).expect("its own encoding"));
+            let opened = pack.open().expect("its own encoding");
 
             let back = pack.all().expect("its own encoding");
             prop_assert_eq!(back.len(), series.len());
@@ -191,6 +293,15 @@ mod tests {
                 let bits = |points: &[Point]| points.iter().map(|p| (p.0, p.1.to_bits())).collect::<Vec<_>>();
                 prop_assert_eq!(bits(&back.1), bits(&expected.1));
                 prop_assert_eq!(bits(&pack.one(back.0).expect("its own encoding")), bits(&expected.1));
+                for (start, end) in [(i64::MIN, i64::MAX), (-(1 << 62), 1 << 61)] {
+                    let (mut times, mut values) = (vec![i64::MIN], vec![0.0]);
+                    let is_ordered = opened.append(back.0, start..=end, &mut times, &mut values).expect("its own encoding");
+                    let inside: Vec<Point> =
+                        expected.1.iter().copied().filter(|point| (start..=end).contains(&point.0)).collect();
+                    prop_assert!(!is_ordered || times.is_sorted_by(|one, next| one < next));
+                    let found: Vec<Point> = times.into_iter().zip(values).skip(1).collect();
+                    prop_assert_eq!(bits(&found), bits(&inside));
+                }
             }
         }
 
@@ -200,7 +311,28 @@ mod tests {
             let pack = Pack { plain: bytes };
             let _ = pack.all();
             let _ = pack.one(0);
+            if let Ok(opened) = Arc::new(pack).open() {
+                let _ = opened.append(0, 0..=i64::MAX, &mut Vec::new(), &mut Vec::new());
+            }
         }
+    }
+
+    #[test]
+    fn points_of_a_span_follow_those_before_and_the_same_pack_met_twice_is_one() {
+        let points: Vec<Point> = (0..120).map(|at| (at * 15, at as f64)).collect();
+        let pack = Arc::new(Pack::new(&[(5, points.clone())]));
+        let opened = pack.open().expect("its own encoding");
+        let (mut times, mut values) = (vec![1], vec![0.5]);
+
+        assert_eq!(opened.append(5, 30..=60, &mut times, &mut values), Ok(true));
+        assert_eq!(
+            (times.as_slice(), values.as_slice()),
+            ([1, 30, 45, 60].as_slice(), [0.5, 2.0, 3.0, 4.0].as_slice())
+        );
+        assert_eq!(opened.append(5, 30..=60, &mut times, &mut values), Ok(true));
+        assert_eq!(opened.append(4, 30..=60, &mut times, &mut values), Ok(true));
+        assert_eq!((times.len(), values.len()), (4, 4));
+        assert_eq!(opened.append(5, 30..=90, &mut times, &mut values), Ok(false), "some are there already");
     }
 
     #[test]

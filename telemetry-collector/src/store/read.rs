@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use promql_parser::label::Matchers;
 use wattle_contract::Labels;
 
 use super::chunk::Point;
 use super::head::{SeriesRef, group_of, slot_of, sort_unique};
-use super::pack::Pack;
-use super::samples::Samples;
+use super::label_block::label_hash;
+use super::pack::{Opened, Pack};
+use super::samples::{Cold, Samples};
 use crate::Error;
 
 /// Series read from the database in one statement: bounds what a batch holds. Whole groups, where all of one are read.
@@ -29,7 +31,7 @@ pub(crate) struct Found {
 /// The points of one series as they lie in the store.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packed {
-    packs: Vec<(Arc<Pack>, u8)>,
+    packs: Vec<(Arc<Opened>, u8)>,
     newest: Vec<Point>,
 }
 
@@ -61,15 +63,8 @@ impl Points {
         self.values.push(value);
     }
 
-    fn extend(&mut self, points: impl Iterator<Item = Point>, start: i64, end: i64) {
-        points.filter(|point| (start..=end).contains(&point.0)).for_each(|point| self.push(point));
-    }
-
     /// Restores the order where points that came late lie in a later pack.
     fn sort(&mut self) {
-        if self.times.is_sorted_by(|one, next| one < next) {
-            return;
-        }
         let mut points: Vec<Point> = self.times.iter().copied().zip(self.values.iter().copied()).collect();
         sort_unique(&mut points);
         self.clear();
@@ -83,12 +78,18 @@ impl Packed {
     /// Errors: a pack does not decode.
     pub(crate) fn unpack(&self, start: i64, end: i64, points: &mut Points) -> Result<(), Error> {
         points.clear();
+        let mut is_ordered = true;
         for (pack, slot) in &self.packs {
-            let found = pack.one(*slot).map_err(|error| Error::row("a pack", error))?;
-            points.extend(found.into_iter(), start, end);
+            let appended = pack.append(*slot, start..=end, &mut points.times, &mut points.values);
+            is_ordered &= appended.map_err(|error| Error::row("a pack", error))?;
         }
-        points.extend(self.newest.iter().copied(), start, end);
-        points.sort();
+        for &point in self.newest.iter().filter(|point| (start..=end).contains(&point.0)) {
+            is_ordered &= points.times.last().is_none_or(|&last| last < point.0);
+            points.push(point);
+        }
+        if !is_ordered {
+            points.sort();
+        }
         Ok(())
     }
 }
@@ -100,15 +101,21 @@ impl Samples {
         let mut found = self.active(matchers);
         let cold = self.find_cold(matchers, start, end).await?;
         if !cold.is_empty() {
-            found.extend(cold.into_iter().map(|(id, labels)| Found { labels, ids: vec![id] }));
-            found.sort_by(|one, other| one.labels.cmp(&other.labels));
-            found.dedup_by(|next, kept| {
-                let is_same = next.labels == kept.labels;
-                if is_same {
-                    kept.ids.append(&mut next.ids);
+            // A series that left the memory and came back has more than one id.
+            let mut places: HashTable<(u64, usize)> = HashTable::with_capacity(found.len() + cold.len());
+            for (at, found) in found.iter().enumerate() {
+                let hash = label_hash(found.labels.iter());
+                places.insert_unique(hash, (hash, at), |&(hash, _)| hash);
+            }
+            for Cold { id, hash, labels } in cold {
+                let is_same = |&(other, at): &(u64, usize)| other == hash && found[at].labels == labels;
+                if let Some(&(_, at)) = places.find(hash, is_same) {
+                    found[at].ids.push(id);
+                } else {
+                    places.insert_unique(hash, (hash, found.len()), |&(hash, _)| hash);
+                    found.push(Found { labels, ids: vec![id] });
                 }
-                is_same
-            });
+            }
         }
         found.sort_by_key(|found| found.ids.first().copied());
         Ok(found)
@@ -123,7 +130,7 @@ impl Samples {
 
     /// Gives the labels of series that match, are no longer in memory and may have samples between two times.
     pub(crate) async fn forgotten(&self, matchers: &Matchers, start: i64, end: i64) -> Result<Vec<Labels>, Error> {
-        Ok(self.find_cold(matchers, start, end).await?.into_values().collect())
+        Ok(self.find_cold(matchers, start, end).await?.into_iter().map(|cold| cold.labels).collect())
     }
 
     /// Gives how many of the found series to read at once.
@@ -136,12 +143,14 @@ impl Samples {
         let mut packed = vec![Packed::default(); series.len()];
         let mut older = BTreeMap::<i64, Vec<(u8, usize)>>::new();
         // The head first: what is cut into a pack in between is then seen twice, not missed.
+        let mut kept: Vec<(Arc<Pack>, u8, usize)> = Vec::new();
         self.read(|head| {
             let ids = series.iter().enumerate().flat_map(|(at, found)| found.ids.iter().map(move |&id| (at, id)));
             for (at, id) in ids {
                 let in_memory: Option<SeriesRef> = head.by_id(id);
                 if let Some(series) = in_memory.and_then(|at| head.get(at)).filter(|series| start <= series.newest) {
-                    head.points(series, start, end, &mut packed[at].newest);
+                    kept.extend(head.kept(id, start).map(|pack| (pack.clone(), slot_of(id), at)));
+                    series.tail.between(start, end, &mut packed[at].newest);
                 }
                 if in_memory.is_none() || head.reaches_into_packs(id, start) {
                     older.entry(group_of(id)).or_default().push((slot_of(id), at));
@@ -149,11 +158,24 @@ impl Samples {
             }
         });
         let groups: Vec<i64> = older.keys().copied().collect();
+        let bad = |error| Error::row("a pack", error);
+        let mut decompressor = Pack::decompressor().map_err(|error| Error::row("packs", error))?;
         for (group, body) in self.store().packs(&groups, start, end).await? {
-            let pack = Arc::new(Pack::from_stored(&body).map_err(|error| Error::row("a pack", error))?);
+            let pack = Arc::new(Pack::from_stored_with(&mut decompressor, &body).map_err(bad)?);
+            let opened = Arc::new(pack.open().map_err(bad)?);
             for &(slot, at) in older.get(&group).into_iter().flatten() {
-                packed[at].packs.push((pack.clone(), slot));
+                packed[at].packs.push((opened.clone(), slot));
             }
+        }
+        // Neighbours share a pack.
+        let mut last: Option<(Arc<Pack>, Arc<Opened>)> = None;
+        for (pack, slot, at) in kept {
+            let opened = match &last {
+                Some((same, opened)) if Arc::ptr_eq(same, &pack) => opened.clone(),
+                _ => Arc::new(pack.open().map_err(bad)?),
+            };
+            packed[at].packs.push((opened.clone(), slot));
+            last = Some((pack, opened));
         }
         Ok(packed)
     }

@@ -20,7 +20,19 @@ pub(crate) struct BlockRow {
     pub(crate) body: Vec<u8>,
 }
 
+/// Which series a block holds: no two blocks with the same ones differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BlockSpan {
+    pub(crate) first_id: i64,
+    pub(crate) last_id: i64,
+    pub(crate) count: i64,
+}
+
 impl BlockRow {
+    pub(crate) const fn span(&self) -> BlockSpan {
+        BlockSpan { first_id: self.first_id, last_id: self.last_id, count: self.count }
+    }
+
     pub(crate) fn decode(&self) -> Result<Block, Error> {
         Block::decode(&self.body).ok_or_else(|| Error::row("a block of series", format!("first id {}", self.first_id)))
     }
@@ -95,6 +107,25 @@ impl Store {
     /// Reads the blocks of series that may have samples in a span of time.
     pub(crate) async fn blocks_between(&self, start: i64, end: i64) -> Result<Vec<BlockRow>, Error> {
         blocks!(self, "(end_ms is null or end_ms >= $1) and start_ms <= $2", start, end)
+    }
+
+    /// Reads which blocks of series may have samples in a span of time.
+    pub(crate) async fn block_spans_between(&self, start: i64, end: i64) -> Result<Vec<BlockSpan>, Error> {
+        let rows: Vec<(i64, i64, i64)> = on_pool!(self, pool => {
+            sqlx::query_as(
+                "select first_id, last_id, series_count from series_block \
+                 where (end_ms is null or end_ms >= $1) and start_ms <= $2 order by first_id",
+            )
+            .bind(start).bind(end).fetch_all(pool).await.map_err(Error::store("reading series"))?
+        });
+        let span = |(first_id, last_id, count)| BlockSpan { first_id, last_id, count };
+        Ok(rows.into_iter().map(span).collect())
+    }
+
+    /// Reads the block that begins with a series.
+    pub(crate) async fn block(&self, first_id: i64) -> Result<Option<BlockRow>, Error> {
+        let found: Result<Vec<BlockRow>, Error> = blocks!(self, "first_id = $1 and $2 = $2", first_id, 0_i64);
+        Ok(found?.pop())
     }
 
     /// Reads the small blocks: those that are worth being put together.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use promql_parser::label::Matchers;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use wattle_contract::{Labels, Timestamp};
+use wattle_contract::Timestamp;
 
 use super::Store;
 use super::batch::Batch;
@@ -20,6 +20,7 @@ use super::outcome::Appended;
 use crate::Error;
 
 pub(crate) use super::read::Selected;
+pub(crate) use cold::Cold;
 pub(crate) use tidy::Due;
 pub(crate) use write::AHEAD_MS;
 use write::{Job, Writer};
@@ -58,6 +59,7 @@ struct Inner {
     head: RwLock<Head>,
     writer: tokio::sync::Mutex<Writer>,
     catalogue: Mutex<Catalogue>,
+    blocks: cold::Blocks,
     limits: Mutex<Limits>,
     window_ms: i64,
     /// Starts of windows that got samples since they were last computed.
@@ -111,12 +113,7 @@ impl Samples {
     }
 
     /// Gives the matching series that are not in memory and may have samples in a span of time.
-    pub(super) async fn find_cold(
-        &self,
-        matchers: &Matchers,
-        start: i64,
-        end: i64,
-    ) -> Result<BTreeMap<i64, Labels>, Error> {
+    pub(super) async fn find_cold(&self, matchers: &Matchers, start: i64, end: i64) -> Result<Vec<Cold>, Error> {
         cold::find(&self.inner, matchers, start, end).await
     }
 

@@ -10,7 +10,17 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Takes a number off the front; `None` when it is cut short or too long.
+#[inline]
 pub(crate) fn take(input: &mut &[u8]) -> Option<u64> {
+    // Most numbers are small.
+    if let [byte @ 0..0x80, rest @ ..] = *input {
+        *input = rest;
+        return Some(u64::from(*byte));
+    }
+    take_long(input)
+}
+
+fn take_long(input: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for (at, &byte) in input.iter().enumerate().take(10) {
         number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;

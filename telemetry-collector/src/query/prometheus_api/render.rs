@@ -7,13 +7,48 @@ use wattle_contract::{Labels, METRIC_NAME};
 
 use crate::query::promql::{Grid, QueryError, Series, Value, is_absent};
 
-/// Writes a number as Prometheus's JSON has it: very small and very large ones with an exponent.
+/// Gives a number as Prometheus's JSON has it: very small and very large ones with an exponent.
 pub(crate) fn number(value: f64) -> String {
+    let mut out = String::new();
+    push_number(&mut out, value);
+    out
+}
+
+/// Writes a number as [`number`] gives it.
+fn push_number(out: &mut String, value: f64) {
     let size = value.abs();
     if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&size) {
-        return scientific(&format!("{value:e}"));
+        out.push_str(&scientific(&format!("{value:e}")));
+    } else {
+        push_plain(out, value);
     }
-    plain_number(value)
+}
+
+/// Writes the shortest decimal that reads back as the number; of two that are as near the even one, as Go does and
+/// Rust's own does not.
+fn push_plain(out: &mut String, value: f64) {
+    /// Beyond, whole numbers stand further apart than one.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let size = value.abs();
+    if size.fract() == 0.0 && size < EXACT {
+        if value.is_sign_negative() {
+            out.push('-');
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number below 2^53")]
+        out.push_str(itoa::Buffer::new().format(size as u64));
+    } else if value.is_nan() {
+        out.push_str("NaN");
+    } else if value.is_infinite() {
+        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    } else {
+        let mut buffer = zmij::Buffer::new();
+        match buffer.format_finite(value) {
+            text if text.contains('e') => {
+                let _ = write!(out, "{value}");
+            }
+            text => out.push_str(text.strip_suffix(".0").unwrap_or(text)),
+        }
+    }
 }
 
 /// Writes a number as Prometheus's expositions have it: with an exponent below 1e-4 and from 1e6 on.
@@ -36,15 +71,11 @@ fn scientific(text: &str) -> String {
     }
 }
 
-/// Writes a number without exponent, as `count_values` does.
+/// Gives a number without exponent, as `count_values` does.
 pub(crate) fn plain_number(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf".to_owned() } else { "-Inf".to_owned() }
-    } else {
-        value.to_string()
-    }
+    let mut out = String::new();
+    push_plain(&mut out, value);
+    out
 }
 
 /// Writes labels as a JSON object.
@@ -64,12 +95,26 @@ pub(super) fn labels(out: &mut String, labels: &Labels) {
 }
 
 fn text(out: &mut String, value: &str) {
-    out.push_str(&serde_json::Value::from(value).to_string());
+    if value.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&serde_json::Value::from(value).to_string());
+    } else {
+        out.push('"');
+        out.push_str(value);
+        out.push('"');
+    }
 }
 
 fn point(out: &mut String, time: i64, value: f64) {
     time_of(out, time);
-    let _ = write!(out, ",\"{}\"]", number(value));
+    out.push(',');
+    quoted(out, value);
+}
+
+/// Writes `"1.5"]`.
+fn quoted(out: &mut String, value: f64) {
+    out.push('"');
+    push_number(out, value);
+    out.push_str("\"]");
 }
 
 /// Writes `[1435781430.781`.
@@ -134,7 +179,11 @@ pub(super) fn instant(value: Value, grid: Grid, limit: usize) -> Rendered {
         }
         Value::Matrix(found) => {
             is_cut = found.len() > limit;
-            matrix(&mut out, found.into_iter().take(limit));
+            matrix(&mut out, found.iter().take(limit), |out, (metric, points)| {
+                labels(out, metric);
+                out.push_str(VALUES);
+                separated(out, points, |out, &(time, value)| point(out, time, value));
+            });
         }
     }
     Rendered { data: out, is_cut }
@@ -158,29 +207,94 @@ pub(super) fn range(value: Value, expr: &Expr, grid: Grid, limit: usize) -> Resu
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
     let is_cut = series.len() > limit;
     let mut out = String::new();
-    let pointed = |one: Series| {
-        let points = grid.times().zip(one.values).filter(|(_, value)| !is_absent(*value));
-        (one.labels, points.collect::<Vec<_>>())
-    };
-    matrix(&mut out, series.into_iter().take(limit).map(pointed));
+    // Every series has the same times.
+    let mut times = String::new();
+    let ends: Vec<usize> = grid
+        .times()
+        .map(|time| {
+            time_of(&mut times, time);
+            times.push(',');
+            times.len()
+        })
+        .collect();
+    matrix(&mut out, series.iter().take(limit), |out, one| {
+        labels(out, &one.labels);
+        out.push_str(VALUES);
+        let there = one.values.iter().enumerate().filter(|(_, value)| !is_absent(**value));
+        separated(out, there, |out, (step, &value)| {
+            let from = step.checked_sub(1).map_or(0, |before| ends[before]);
+            out.push_str(&times[from..ends[step]]);
+            quoted(out, value);
+        });
+    });
     Ok(Rendered { data: out, is_cut })
 }
 
-fn matrix(out: &mut String, series: impl Iterator<Item = (Labels, Vec<(i64, f64)>)>) {
+/// Stands between the labels of a series and its points.
+const VALUES: &str = ",\"values\":[";
+
+/// Writes series; `write` writes the labels and the points of one.
+fn matrix<T>(out: &mut String, series: impl Iterator<Item = T>, mut write: impl FnMut(&mut String, T)) {
     out.push_str("{\"resultType\":\"matrix\",\"result\":[");
-    let mut separator = "";
-    for (metric, points) in series {
-        let _ = write!(out, "{separator}{{\"metric\":");
-        labels(out, &metric);
-        out.push_str(",\"values\":[");
-        for (at, (time, value)) in points.into_iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            point(out, time, value);
-        }
+    separated(out, series, |out, one| {
+        out.push_str("{\"metric\":");
+        write(out, one);
         out.push_str("]}");
-        separator = ",";
-    }
+    });
     out.push_str("]}");
+}
+
+fn separated<T>(out: &mut String, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut String, T)) {
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_are_the_shortest_that_read_back(bits in any::<u64>(), whole in any::<i64>(), places in 0..12_i32) {
+            let decimal = whole as f64 / 10_f64.powi(places);
+            for value in [f64::from_bits(bits), whole as f64, decimal, decimal / 1e6, (whole % 10_000) as f64] {
+                let plain = plain_number(value);
+                if value.is_nan() {
+                    prop_assert_eq!(plain, "NaN");
+                    continue;
+                }
+                prop_assert_eq!(plain.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
+                prop_assert_eq!(number(value).parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
+                prop_assert!(plain.len() <= value.to_string().len() || value.is_infinite());
+            }
+        }
+    }
+
+    #[test]
+    fn odd_numbers_and_texts_are_written_as_prometheus_does() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (-3.0, "-3"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-1.5e-7, "-1.5e-07"),
+            (0.000_001, "0.000001"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (-2_698_189_498_541_945.0 / 4.0, "-674547374635486.2"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+        let mut out = String::new();
+        text(&mut out, "a\"b\\c\nd é");
+        assert_eq!(out, r#""a\"b\\c\nd é""#);
+    }
 }

@@ -2,8 +2,12 @@
 
 mod select;
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use promql_parser::parser::token::{
     T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV, T_STDVAR, T_SUM, T_TOPK,
 };
@@ -12,7 +16,6 @@ use wattle_contract::{Labels, METRIC_NAME};
 
 use super::QueryError;
 use super::eval::{Context, present, text};
-use super::series::kept;
 use super::statistics::{Mean, Sum, quantile};
 use super::value::{ABSENT, Grid, Series, is_absent};
 
@@ -68,9 +71,9 @@ trait Cell: Clone + Default {
 fn fold<C: Cell>(context: &Context, expr: &AggregateExpr, grid: Grid) -> Result<Vec<Series>, QueryError> {
     /// A cell is up to five numbers long.
     const CELL: usize = 5;
-    let mut groups: Groups<Vec<C>> = Groups::default();
+    let mut groups: Groups<Vec<C>> = Groups::new(expr.modifier.as_ref());
     context.each(&expr.expr, grid, &mut |series| {
-        let (cells, is_new) = groups.of(&series, expr.modifier.as_ref());
+        let (cells, is_new) = groups.of(&series);
         if is_new {
             context.share.take(grid.count * CELL)?;
             cells.resize(grid.count, C::default());
@@ -93,44 +96,76 @@ fn fold<C: Cell>(context: &Context, expr: &AggregateExpr, grid: Grid) -> Result<
 
 /// Groups in the order they appear.
 struct Groups<T> {
-    places: HashMap<Labels, usize>,
+    by: By,
+    /// Hash of the labels of a group, and its place in the list.
+    places: HashTable<(u64, usize)>,
+    hasher: RandomState,
     list: Vec<(Labels, bool, T)>,
 }
 
-impl<T> Default for Groups<T> {
-    fn default() -> Self {
-        Self { places: HashMap::new(), list: Vec::new() }
+/// Which labels make a group; names in order.
+enum By {
+    With(Vec<String>),
+    Without(Vec<String>),
+}
+
+impl By {
+    fn of(modifier: Option<&LabelModifier>) -> Self {
+        let sorted = |names: &[String], more: &[&str]| {
+            let names: BTreeSet<&str> = names.iter().map(String::as_str).chain(more.iter().copied()).collect();
+            names.into_iter().map(str::to_owned).collect()
+        };
+        match modifier {
+            None => Self::With(Vec::new()),
+            Some(LabelModifier::Include(names)) => Self::With(sorted(&names.labels, &[])),
+            Some(LabelModifier::Exclude(names)) => Self::Without(sorted(&names.labels, &[METRIC_NAME])),
+        }
+    }
+
+    /// Hands over the labels that decide, in order of their names.
+    fn pairs<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a (Arc<str>, Arc<str>)> {
+        let (with, without) = match self {
+            Self::With(names) => (names.as_slice(), None),
+            Self::Without(names) => (&[] as &[String], Some(names)),
+        };
+        let wanted = with.iter().filter_map(|name| labels.pair(name));
+        let others = without.into_iter().flat_map(|names| {
+            let is_kept = |name: &str| names.binary_search_by(|other| other.as_str().cmp(name)).is_err();
+            labels.pairs().iter().filter(move |(name, _)| is_kept(name))
+        });
+        wanted.chain(others)
+    }
+
+    /// Tells whether the metric's name is one of the labels that decide.
+    fn has_name(&self) -> bool {
+        matches!(self, Self::With(names) if names.iter().any(|name| name == METRIC_NAME))
     }
 }
 
 impl<T: Default> Groups<T> {
-    /// Gives the group of a series, and whether it is a new one.
-    fn of(&mut self, series: &Series, modifier: Option<&LabelModifier>) -> (&mut T, bool) {
-        let (labels, drop_name) = group_of(series, modifier);
-        let next = self.list.len();
-        let at = *self.places.entry(labels).or_insert_with_key(|labels| {
-            self.list.push((labels.clone(), drop_name, T::default()));
-            next
-        });
-        let group = &mut self.list[at];
-        group.1 |= drop_name;
-        (&mut group.2, at == next)
+    fn new(modifier: Option<&LabelModifier>) -> Self {
+        let (places, hasher) = (HashTable::new(), RandomState::default());
+        Self { by: By::of(modifier), places, hasher, list: Vec::new() }
     }
-}
 
-/// Gives the labels of the group that a series belongs to, and whether its name is one that is to go.
-fn group_of(series: &Series, modifier: Option<&LabelModifier>) -> (Labels, bool) {
-    match modifier {
-        None => (Labels::default(), false),
-        Some(LabelModifier::Include(names)) => {
-            let has_name = names.labels.iter().any(|name| name == METRIC_NAME);
-            let labels = kept(&series.labels, |name| names.labels.iter().any(|other| other == name));
-            (labels, has_name && series.drop_name)
-        }
-        Some(LabelModifier::Exclude(names)) => {
-            let wanted = |name: &str| name != METRIC_NAME && !names.labels.iter().any(|other| other == name);
-            (kept(&series.labels, wanted), false)
-        }
+    /// Gives the group of a series, and whether it is a new one.
+    fn of(&mut self, series: &Series) -> (&mut T, bool) {
+        let Self { by, places, hasher, list } = self;
+        let mut state = hasher.build_hasher();
+        by.pairs(&series.labels).for_each(|pair| pair.hash(&mut state));
+        let hash = state.finish();
+        let is_same = |&(other, at): &(u64, usize)| other == hash && by.pairs(&series.labels).eq(list[at].0.pairs());
+        let known = places.find(hash, is_same).map(|&(_, at)| at);
+        let at = known.unwrap_or_else(|| {
+            let labels = Labels::new(by.pairs(&series.labels).cloned());
+            list.push((labels, false, T::default()));
+            places.insert_unique(hash, (hash, list.len() - 1), |&(hash, _)| hash);
+            list.len() - 1
+        });
+        let group = &mut list[at];
+        // Whether its name is one that is to go.
+        group.1 |= by.has_name() && series.drop_name;
+        (&mut group.2, known.is_none())
     }
 }
 
@@ -142,10 +177,10 @@ fn quantiles(
     grid: Grid,
 ) -> Result<Vec<Series>, QueryError> {
     q.iter().for_each(|&q| context.notes.quantile(q));
-    let mut groups: Groups<Vec<Series>> = Groups::default();
+    let mut groups: Groups<Vec<Series>> = Groups::new(modifier);
     context.each(vector, grid, &mut |series| {
         context.share.take(grid.count)?;
-        groups.of(&series, modifier).0.push(series);
+        groups.of(&series).0.push(series);
         Ok(())
     })?;
     let mut found = Vec::with_capacity(groups.list.len());

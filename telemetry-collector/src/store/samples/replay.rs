@@ -52,6 +52,7 @@ pub(super) async fn open(store: Arc<Store>, window_ms: i64, now: Timestamp) -> R
         head: RwLock::new(head),
         writer: tokio::sync::Mutex::new(writer),
         catalogue: Mutex::new(catalogue),
+        blocks: super::cold::Blocks::default(),
         limits: Mutex::default(),
         window_ms,
         dirty: Mutex::new(dirty),

@@ -1,7 +1,7 @@
 //! What chunks, journal and memory hold together, over a store of its own.
 
 use promql_parser::label::{MatchOp, Matcher};
-use wattle_contract::{METRIC_NAME, Sample};
+use wattle_contract::{Labels, METRIC_NAME, Sample};
 
 use super::*;
 use crate::store::outcome::Reason;

@@ -206,7 +206,7 @@ impl Plan {
             reach: if job.batch.is_backfill { i64::MAX } else { OUT_OF_ORDER_MS },
         };
         let before = self.created.len();
-        let named: Vec<Target> = job.batch.labels.iter().map(|labels| self.target(head, labels)).collect();
+        let named = self.targets(head, &job.batch.labels);
         outcome.created = self.created.len() - before;
         self.entries.reserve(job.batch.rows.len());
         self.targets.reserve(job.batch.rows.len());
@@ -232,10 +232,27 @@ impl Plan {
         (outcome, named)
     }
 
-    fn target(&mut self, head: &Head, labels: &Labels) -> Target {
-        if let Some(at) = head.find(labels) {
-            return Target::Known(at);
+    /// Finds the series of label sets. New ones are numbered metric by metric, else as they came: neighbours share a pack,
+    /// and queries ask for a metric at a time.
+    fn targets(&mut self, head: &Head, sets: &[Labels]) -> Vec<Target> {
+        let mut unknown: Vec<usize> = Vec::new();
+        let mut targets = Vec::with_capacity(sets.len());
+        for (at, labels) in sets.iter().enumerate() {
+            let known = head.find(labels);
+            if known.is_none() {
+                unknown.push(at);
+            }
+            targets.push(known.map_or(Target::Refused(Reason::NoName), Target::Known));
         }
+        unknown.sort_by_key(|&at| sets[at].metric_name());
+        for at in unknown {
+            targets[at] = self.target(head, &sets[at]);
+        }
+        targets
+    }
+
+    /// Finds or creates a series that is not in the head.
+    fn target(&mut self, head: &Head, labels: &Labels) -> Target {
         if let Some(&at) = self.ids.get(labels) {
             return Target::Created(at);
         }

@@ -8,7 +8,7 @@ use wattle_contract::Labels;
 use super::super::QueryError;
 use super::super::eval::Context;
 use super::super::value::{ABSENT, Grid, Series, is_absent};
-use super::{Groups, group_of};
+use super::{By, Groups};
 
 /// Keeps the `k` largest or smallest of each group at each step.
 pub(super) fn best(
@@ -23,10 +23,10 @@ pub(super) fn best(
     if wanted.iter().all(|&k| k == 0) {
         return Ok(Vec::new());
     }
-    let mut groups: Groups<Vec<Series>> = Groups::default();
+    let mut groups: Groups<Vec<Series>> = Groups::new(modifier);
     context.each(vector, grid, &mut |series| {
         context.share.take(grid.count)?;
-        groups.of(&series, modifier).0.push(series);
+        groups.of(&series).0.push(series);
         Ok(())
     })?;
     let mut found = Vec::new();
@@ -90,16 +90,13 @@ pub(super) fn count_values(
     // The label is set before groups are made: `without` takes it away again.
     let is_left_out =
         matches!(modifier, Some(LabelModifier::Exclude(names)) if names.labels.iter().any(|n| n == label));
+    let by = By::of(modifier);
     context.each(vector, grid, &mut |series| {
-        let (labels, _) = group_of(&series, modifier);
+        let group: Vec<_> = by.pairs(&series.labels).filter(|(name, _)| name.as_ref() != label).collect();
         for (step, &value) in series.values.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
-            let kept = labels.pairs().iter().filter(|(name, _)| name.as_ref() != label);
-            let mut pairs: Vec<(String, String)> =
-                kept.map(|(n, v)| (n.as_ref().to_owned(), v.as_ref().to_owned())).collect();
-            if !is_left_out {
-                pairs.push((label.to_owned(), crate::query::prometheus_api::plain_number(value)));
-            }
-            let labels = Labels::new(pairs);
+            let counted =
+                (!is_left_out).then(|| (label.into(), crate::query::prometheus_api::plain_number(value).into()));
+            let labels = Labels::new(group.iter().copied().cloned().chain(counted));
             if !found.contains_key(&labels) {
                 context.share.take(grid.count)?;
             }
