@@ -57,10 +57,10 @@ pub enum ImportError {
         reason: String,
     },
     /// The server did not answer; what was from before `from` is stored.
-    #[error("nothing came of what is from {from} ms on: {reason}")]
+    #[error("nothing came of what is from {from} on: {reason}")]
     Unanswered {
-        /// Milliseconds since 1970.
-        from: i64,
+        /// As RFC 3339 writes it.
+        from: String,
         /// What was tried and what it met.
         reason: String,
     },

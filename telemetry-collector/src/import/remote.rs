@@ -10,6 +10,7 @@ use wattle_contract::{Labels, METRIC_NAME, Timestamp};
 use super::{BATCH, Import, ImportError, Imported};
 use crate::query::prometheus_api::remote_read::wire::{LabelMatcher, Query, ReadRequest, ReadResponse, SAMPLES};
 use crate::query::prometheus_api::selector;
+use crate::rules::rfc3339;
 
 /// Length of the first part. Units: milliseconds.
 const FIRST: i64 = 3_600_000;
@@ -89,7 +90,9 @@ pub async fn import_remote(
                 length = (length / 2).max(SHORTEST);
                 continue;
             }
-            Err(Unanswered { reason, .. }) => return Err(ImportError::Unanswered { from, reason }),
+            Err(Unanswered { reason, .. }) => {
+                return Err(ImportError::Unanswered { from: rfc3339(Timestamp(from)), reason });
+            }
         };
         let count = import.answer(answer, (from, to)).await?;
         if count < FEW {
