@@ -8,7 +8,7 @@ use wattle_contract::{Candidate, CostParts, Decision, DecisionId, Milliseconds, 
 
 use crate::decide::{Known, Policy, ranked, scored, step};
 use crate::predict::{CostModel, Interval};
-use crate::score::{Estimate, Weights, costs, weighed};
+use crate::score::{Estimate, Figures, Weights, costs_of, weighed};
 
 /// What came of a replay.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,14 +97,15 @@ pub fn predicted_by(decision: &Decision, model: &dyn CostModel, id: &str) -> Dec
         }
     };
     let mut candidates: Vec<Candidate> = decision.candidates.iter().map(again).collect();
-    let is_predicted = |candidate: &Candidate| known(candidate).reason.is_predicted();
-    let estimates: Vec<Estimate> = candidates
+    let slo = decision.pod.slo_p95_ms;
+    let is_predicted = |candidate: &Candidate| known(candidate, slo).reason.is_predicted();
+    let figures: Vec<Figures> = candidates
         .iter()
         .filter(|candidate| is_predicted(candidate))
-        .map(|candidate| known(candidate).estimate)
+        .map(|candidate| known(candidate, slo).figures)
         .collect();
     // Which weights does not matter: only the parts are taken.
-    let new = costs(&estimates, &Weights::default(), decision.pod.slo_p95_ms);
+    let new = costs_of(figures.iter(), &Weights::default());
     let predicted = candidates.iter_mut().filter(|candidate| is_predicted(candidate));
     for (candidate, new) in predicted.zip(new) {
         let both = candidate.parts.zip(new);
@@ -115,7 +116,9 @@ pub fn predicted_by(decision: &Decision, model: &dyn CostModel, id: &str) -> Dec
 }
 
 fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {
-    let known: Vec<Known> = decision.candidates.iter().map(known).collect();
+    let known: Vec<Known> =
+        decision.candidates.iter().map(|candidate| known(candidate, decision.pod.slo_p95_ms)).collect();
+    let known: Vec<&Known> = known.iter().collect();
     let scored = match recorded_costs(decision, &known, policy) {
         Some(costs) => ranked(&known, costs, policy),
         None => scored(&known, policy, &decision.pod),
@@ -123,7 +126,7 @@ fn rescored(decision: &Decision, policy: &Policy) -> Vec<Candidate> {
     scored.iter().zip(&decision.candidates).map(|(scored, was)| scored.candidate(was.node.clone())).collect()
 }
 
-fn known(candidate: &Candidate) -> Known {
+fn known(candidate: &Candidate, slo: Option<Milliseconds>) -> Known {
     let watts = candidate.added_watts.map(|mid| {
         let margin = candidate.added_watts_margin.unwrap_or(Watts::ZERO);
         Interval { low: mid - margin, mid, high: mid + margin }
@@ -137,18 +140,17 @@ fn known(candidate: &Candidate) -> Known {
     };
     let doubt = candidate.parts.map_or(0.0, |parts| parts.doubt);
     let estimate = Estimate { added_watts: watts, p95, doubt, ..Estimate::default() };
-    Known { estimate, reason, assumed: candidate.assumed_millicores.unwrap_or_default() }
+    Known::new(&estimate, reason, candidate.assumed_millicores.unwrap_or_default(), slo)
 }
 
 /// Gives what the recorded parts cost under a policy; `None` where a candidate's were not recorded.
-fn recorded_costs(decision: &Decision, known: &[Known], policy: &Policy) -> Option<Vec<Option<CostParts>>> {
+fn recorded_costs(decision: &Decision, known: &[&Known], policy: &Policy) -> Option<Vec<Option<CostParts>>> {
     let weights = policy.weights.for_pod(&decision.pod);
     let predicted = decision.candidates.iter().zip(known).filter(|(_, known)| known.reason.is_predicted());
-    let one = |(candidate, known): (&Candidate, &Known)| {
+    let one = |(candidate, known): (&Candidate, &&Known)| {
         let parts = candidate.parts?;
-        let has_latency = known.estimate.p95.is_some() || parts.latency > 0.0;
-        let counts =
-            (known.estimate.added_watts.is_some() && weights.energy > 0.0) || (has_latency && weights.latency > 0.0);
+        let has_latency = known.p95.is_some() || parts.latency > 0.0;
+        let counts = (known.added_watts.is_some() && weights.energy > 0.0) || (has_latency && weights.latency > 0.0);
         Some(if counts { weighed(&parts, &weights) } else { None })
     };
     predicted.map(one).collect()

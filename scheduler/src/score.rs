@@ -9,7 +9,7 @@
 
 mod affinity;
 mod energy;
-mod headroom;
+pub(crate) mod headroom;
 mod latency;
 mod neighbours;
 mod relative;
@@ -19,9 +19,9 @@ use wattle_contract::{CostParts, Milliseconds, Objective, PodRequest, Watts};
 pub use affinity::Affinity;
 pub use neighbours::slowdowns;
 
-pub(crate) use headroom::added_waiting;
+pub(crate) use headroom::Processors;
 
-use relative::Compared;
+use relative::{Compared, Scale};
 
 use crate::predict::Interval;
 
@@ -124,39 +124,73 @@ impl Weights {
     }
 }
 
+/// What of an estimate is compared, or costs by itself: as much as can be said without the other candidates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    /// Scaled, for comparing: [`energy::SCALE`].
+    energy: Option<f64>,
+    /// Scaled, for comparing: [`latency::SCALE`].
+    latency: Option<f64>,
+    /// Scaled, for comparing: [`affinity::SCALE`].
+    affinity: Option<f64>,
+    slo: f64,
+    headroom: f64,
+    neighbours: f64,
+    doubt: f64,
+}
+
+impl Figures {
+    pub(crate) fn new(known: &Estimate, slo: Option<Milliseconds>) -> Self {
+        let scaled = |scale: Scale, value: Option<f64>| value.map(|value| scale.scaled(value));
+        Self {
+            energy: scaled(energy::SCALE, energy::part(known.added_watts, known.doubt, known.carbon)),
+            latency: scaled(latency::SCALE, latency_part(known, slo)),
+            affinity: scaled(affinity::SCALE, known.local_traffic.map(affinity::part)),
+            slo: known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt)),
+            headroom: headroom::part(known.waiting, known.utilisation, known.memory),
+            neighbours: known.slowdown.map_or(0.0, neighbours::part),
+            doubt: known.doubt,
+        }
+    }
+}
+
 /// Computes the cost of every candidate, with its parts.
 ///
 /// The answer has one entry a candidate; `None` where nothing that counts is known.
 #[must_use]
 pub fn costs(estimates: &[Estimate], weights: &Weights, slo: Option<Milliseconds>) -> Vec<Option<CostParts>> {
-    let energy = Compared::new(energy::SCALE, estimates.iter().map(energy_part));
-    let latency = Compared::new(latency::SCALE, estimates.iter().map(|known| latency_part(known, slo)));
-    let local = |known: &Estimate| known.local_traffic.map(affinity::part);
-    let affinity = Compared::new(affinity::SCALE, estimates.iter().map(local));
+    let figures: Vec<Figures> = estimates.iter().map(|known| Figures::new(known, slo)).collect();
+    costs_of(figures.iter(), weights)
+}
+
+/// The same of figures that are there; they are walked several times.
+pub(crate) fn costs_of<'a>(
+    figures: impl Iterator<Item = &'a Figures> + Clone,
+    weights: &Weights,
+) -> Vec<Option<CostParts>> {
+    let energy = Compared::new(energy::SCALE, figures.clone().map(|known| known.energy));
+    let latency = Compared::new(latency::SCALE, figures.clone().map(|known| known.latency));
+    let affinity = Compared::new(affinity::SCALE, figures.clone().map(|known| known.affinity));
     let total = weights.energy + weights.latency;
-    let cost = |known: &Estimate| {
-        let (energy, latency) = (energy.part(energy_part(known)), latency.part(latency_part(known, slo)));
+    let cost = |known: &Figures| {
+        let (energy, latency) = (energy.part(known.energy), latency.part(known.latency));
         let counts = (energy.is_known && weights.energy > 0.0) || (latency.is_known && weights.latency > 0.0);
         if !counts || total <= 0.0 {
             return None;
         }
-        let affinity = affinity.part(local(known)).value;
-        let slo = known.p95.map_or(0.0, |p95| latency::slo_part(p95, slo, known.doubt));
-        let headroom = headroom::part(known.waiting, known.utilisation, known.memory);
-        let neighbours = known.slowdown.map_or(0.0, neighbours::part);
         let parts = CostParts {
             energy: energy.value,
             latency: latency.value,
-            affinity,
-            slo,
-            headroom,
-            neighbours,
+            affinity: affinity.part(known.affinity).value,
+            slo: known.slo,
+            headroom: known.headroom,
+            neighbours: known.neighbours,
             doubt: known.doubt,
             cost: 0.0,
         };
         weighed(&parts, weights)
     };
-    estimates.iter().map(cost).collect()
+    figures.map(cost).collect()
 }
 
 /// Gives the parts with the cost that weights make of them; `None` where energy and latency weigh nothing.
@@ -168,10 +202,6 @@ pub(crate) fn weighed(parts: &CostParts, weights: &Weights) -> Option<CostParts>
         + weights.headroom * parts.headroom
         + weights.neighbours * parts.neighbours;
     Cost::new(cost).map(|cost| CostParts { cost: cost.get(), ..*parts })
-}
-
-fn energy_part(known: &Estimate) -> Option<f64> {
-    energy::part(known.added_watts, known.doubt, known.carbon)
 }
 
 /// The objective is in milliseconds of the pod's own service: a typical one's cannot be held against it.

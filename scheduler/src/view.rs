@@ -6,15 +6,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wattle_contract::{ClusterSnapshot, NodeName, Timestamp};
+use wattle_contract::{ClusterSnapshot, Millicores, NodeName, Timestamp};
 
 use crate::carbon::Carbon;
 use crate::cluster::Cluster;
+use crate::decide::Shapes;
 use crate::filter::{CapGroups, PowerCap};
 use crate::memory::Measured;
 use crate::names::Names;
 use crate::predict::{CostModel, NodeModel};
-use crate::score::{Affinity, slowdowns};
+use crate::score::{Affinity, Processors, slowdowns};
 
 /// The label that names a node's zone.
 pub const ZONE: &str = "topology.kubernetes.io/zone";
@@ -38,6 +39,8 @@ pub struct View {
     pub affinity: Affinity,
     /// Which power caps hold for which nodes.
     pub caps: CapGroups,
+    /// What decisions so far found out of it.
+    pub shapes: Shapes,
 }
 
 /// Predictions and the model they are from.
@@ -64,13 +67,20 @@ pub struct Node {
     pub carbon: f64,
     /// Whether no pod is known to run here but those of daemon sets.
     pub is_empty: bool,
+    /// Its processors, as its predictions count them.
+    pub(crate) processors: Option<Processors>,
 }
 
 impl Node {
     /// A node of which only the predictions are known.
     #[must_use]
-    pub const fn new(measured: Measured, model: Option<Box<dyn NodeModel>>) -> Self {
-        Self { measured, model, memory: None, slowdown: None, carbon: 1.0, is_empty: false }
+    pub fn new(measured: Measured, model: Option<Box<dyn NodeModel>>) -> Self {
+        let share = |model: &dyn NodeModel| {
+            let one = Millicores::new(1000.0)?;
+            Some(model.utilisation(one)? - model.utilisation(Millicores::ZERO)?)
+        };
+        let processors = model.as_deref().and_then(share).and_then(|share| Processors::new(1.0 / share));
+        Self { measured, model, memory: None, slowdown: None, carbon: 1.0, is_empty: false, processors }
     }
 }
 
@@ -133,6 +143,7 @@ impl View {
             names,
             nodes,
             caps,
+            shapes: Shapes::default(),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    fn scaled(self, value: f64) -> f64 {
+    pub(super) fn scaled(self, value: f64) -> f64 {
         match self {
             Self::Difference { .. } => value,
             Self::Middle { floor, .. } => value.max(floor),
@@ -32,11 +32,12 @@ impl Scale {
     }
 
     /// Gives what counts in full, of scaled values.
-    fn whole(self, values: &mut [f64]) -> f64 {
+    fn whole(self, values: impl Iterator<Item = f64>) -> f64 {
         match self {
             Self::Difference { whole } => whole,
             Self::Ratio { whole, .. } => whole.ln(),
             Self::Middle { whole, floor } => {
+                let mut values: Vec<f64> = values.collect();
                 let middle = values.len().saturating_sub(1) / 2;
                 let middle =
                     if values.is_empty() { floor } else { *values.select_nth_unstable_by(middle, f64::total_cmp).1 };
@@ -46,29 +47,24 @@ impl Scale {
     }
 }
 
-/// The values of all candidates that are known.
+/// Scaled values of all candidates that are known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compared {
-    scale: Scale,
     whole: f64,
     least: f64,
 }
 
 impl Compared {
-    pub(super) fn new(scale: Scale, values: impl Iterator<Item = Option<f64>>) -> Self {
-        let mut known: Vec<f64> = values.flatten().map(|value| scale.scaled(value)).collect();
-        let least = known.iter().copied().fold(f64::INFINITY, f64::min);
-        Self { scale, whole: scale.whole(&mut known), least }
+    pub(super) fn new(scale: Scale, scaled: impl Iterator<Item = Option<f64>> + Clone) -> Self {
+        let least = scaled.clone().flatten().fold(f64::INFINITY, f64::min);
+        Self { whole: scale.whole(scaled.flatten()), least }
     }
 
-    /// formula: min(1, (x - least) / whole), of the values or of their logarithms. Unknown values are left out of the least
-    /// and the middle and get one half; where nobody knows, the part is zero for all.
-    pub(super) fn part(&self, value: Option<f64>) -> Part {
-        match value {
-            Some(value) => {
-                let value = (self.scale.scaled(value) - self.least) / self.whole;
-                Part { value: value.clamp(0.0, 1.0), is_known: true }
-            }
+    /// formula: min(1, (x - least) / whole), of scaled values. Unknown values are left out of the least and the middle and
+    /// get one half; where nobody knows, the part is zero for all.
+    pub(super) fn part(&self, scaled: Option<f64>) -> Part {
+        match scaled {
+            Some(value) => Part { value: ((value - self.least) / self.whole).clamp(0.0, 1.0), is_known: true },
             None => Part { value: if self.least.is_finite() { 0.5 } else { 0.0 }, is_known: false },
         }
     }
@@ -79,8 +75,9 @@ mod tests {
     use super::*;
 
     fn parts(values: &[Option<f64>], scale: Scale) -> Vec<Part> {
-        let compared = Compared::new(scale, values.iter().copied());
-        values.iter().map(|value| compared.part(*value)).collect()
+        let scaled = values.iter().map(|value| value.map(|value| scale.scaled(value)));
+        let compared = Compared::new(scale, scaled.clone());
+        scaled.map(|value| compared.part(value)).collect()
     }
 
     const RATIO: Scale = Scale::Ratio { whole: 8.0, floor: 0.01 };

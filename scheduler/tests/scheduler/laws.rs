@@ -80,6 +80,41 @@ fn any_estimate() -> impl Strategy<Value = Estimate> {
 
 proptest! {
     #[test]
+    fn what_is_kept_of_earlier_pods_changes_no_decision(
+        world in any_world(),
+        asked in proptest::collection::vec((0_usize..4, 0_usize..24, 0_i64..140, any::<bool>()), 1..30),
+        off in any::<bool>(),
+    ) {
+        let names = names(world.len());
+        let known: Vec<(&str, Node)> =
+            names.iter().zip(&world).filter_map(|(name, node)| Some((name.as_str(), (*node)?))).collect();
+        let (kept, policy) = (view(&known), Policy { empty_nodes_off: off, ..policy() });
+        let mut assumed = Assumed::default();
+
+        for (at, (kind, node, age, is_placed)) in asked.into_iter().enumerate() {
+            let now = MEASURED.plus(Duration::from_secs(age.unsigned_abs()));
+            let pod = PodRequest {
+                slo_p95_ms: if kind == 3 { Milliseconds::new(20.0) } else { None },
+                ..pod(&format!("p{at}"), [100.0, 500.0, 2_000.0, 500.0][kind])
+            };
+            let decided =
+                |view: &View| decide(view, &assumed, &policy, &pod, &as_strs(&names), now, &|| false).expect("time enough");
+            prop_assert_eq!(decided(&kept), decided(&view(&known)));
+            if is_placed {
+                let assumed_pod = AssumedPod {
+                    node: format!("node-{node:05}").as_str().into(),
+                    uid: pod.uid.clone(),
+                    cpu: pod_cpu(&kept, &policy, &pod),
+                    memory: Bytes(1 << 20),
+                    bound: now,
+                    running_since: Some(now),
+                };
+                assumed.add(pod.pod, assumed_pod);
+            }
+        }
+    }
+
+    #[test]
     fn filter_answers_with_a_subset(count in 0_usize..40, refused in proptest::collection::vec(0_usize..60, 0..20)) {
         let names = names(count);
         let body = serde_json::to_vec(&serde_json::json!({"Pod": {}, "NodeNames": names})).expect("json");
