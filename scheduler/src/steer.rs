@@ -4,11 +4,12 @@
 //!
 //! ```text
 //! cost(n)   = (w_energy · ln(J(n) / min J) + w_latency · ln(p95(n) / min p95)) / (w_energy + w_latency)
+//!             + w_headroom · (crowding(n) - min crowding)
 //! wanted(n) = max(1 / ratio, exp(-2 · cost(n)))
 //! weight(n) = round(100 · wanted(n) / max wanted), moved by at most a quarter of itself a step
 //! ```
 //!
-//! The ratio of two weights stays within the bound, every node keeps at least a weight of 1 (law 10), what is unknown
+//! Crowding is the part of a pod's cost of that name, for a hundredth of the node's processors more. The ratio of two weights stays within the bound, every node keeps at least a weight of 1 (law 10), what is unknown
 //! counts as the middle of the bound, and a change of less than a tenth is none: requests move load, load moves
 //! predictions, and a loop without damping swings.
 
@@ -20,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use wattle_contract::{Millicores, NodeName, ServiceName, Window};
 
-use crate::score::Weights;
+use crate::score::{Weights, headroom};
 use crate::view::View;
 
 pub use apply::steered;
@@ -31,6 +32,8 @@ const TOP: f64 = 100.0;
 const UNKNOWN: u32 = 100;
 /// How steeply a weight falls with cost: at twice the joules and milliseconds it is a quarter.
 const STEEPNESS: f64 = 2.0;
+/// More load by which crowding is judged, as a share of a node's processors.
+const LITTLE: f64 = 0.01;
 /// Greatest change of a weight in one step, as a share of it.
 const STEP: f64 = 0.25;
 /// Smallest change that is one.
@@ -98,15 +101,29 @@ fn wanted(view: &View, service: &ServiceName, nodes: &[&NodeName], weights: &Wei
         .iter()
         .map(|node| Some(view.node(node)?.model.as_ref()?.p95(part, Millicores::ZERO)?.mid.get()))
         .collect();
+    let crowding: Vec<Option<f64>> = nodes.iter().map(|node| crowding(view, node)).collect();
+    let least_crowded = crowding.iter().flatten().copied().fold(f64::INFINITY, f64::min);
     let (joules, p95) = (above_least(&joules), above_least(&p95));
     let total = weights.energy + weights.latency;
-    let cost = |at: usize| match (joules[at], p95[at]) {
-        (Some(joules), Some(p95)) if total > 0.0 => Some((weights.energy * joules + weights.latency * p95) / total),
-        (Some(known), None) | (None, Some(known)) => Some(known),
-        _ => None,
+    let cost = |at: usize| {
+        let relative = match (joules[at], p95[at]) {
+            (Some(joules), Some(p95)) if total > 0.0 => (weights.energy * joules + weights.latency * p95) / total,
+            (Some(known), None) | (None, Some(known)) => known,
+            _ => return None,
+        };
+        Some(relative + weights.headroom * crowding[at].map_or(0.0, |crowding| crowding - least_crowded))
     };
     let middle = least.sqrt();
     (0..nodes.len()).map(|at| cost(at).map_or(middle, |cost| (-STEEPNESS * cost).exp().clamp(least, 1.0))).collect()
+}
+
+/// Gives how crowded a node would be with a little more; `None` where its use is unknown.
+fn crowding(view: &View, node: &NodeName) -> Option<f64> {
+    let node = view.node(node)?;
+    let used = node.model.as_ref()?.utilisation(Millicores::ZERO)?;
+    let swings = node.measured.deviation;
+    let waiting = node.processors.map(|processors| processors.added_waiting(used + swings, used + swings + LITTLE));
+    Some(headroom::part(waiting, Some(used), None))
 }
 
 /// Gives the logarithm of each value over the least one.
