@@ -46,7 +46,8 @@ fn main() -> ExitCode {
 
 async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(args) => roles::up::run(args, settings).await,
+        // The largest of all roles, for it is all of them.
+        Command::Up(args) => Box::pin(roles::up::run(args, settings)).await,
         Command::Collector(_) => roles::collector::run(settings).await,
         Command::Scheduler(SchedulerArgs {
             verb: Some(SchedulerVerb::Doctor { configuration, nodes, metrics, offline }),

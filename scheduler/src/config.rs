@@ -119,6 +119,15 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// Files for speaking HTTPS to a server, all PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Authorities that the server's certificate must be signed by.
+    pub ca: PathBuf,
+    /// Certificate chain and key to show where the server demands them.
+    pub own: Option<(PathBuf, PathBuf)>,
+}
+
 impl Config {
     /// Checks the ranges.
     ///

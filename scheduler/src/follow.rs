@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -15,7 +16,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wattle_contract::ClusterSnapshot;
 
+use crate::config::Trust;
+use crate::error::Error;
 use crate::steer::Steering;
+use crate::tls;
 
 const EVERY: Duration = Duration::from_secs(1);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -57,7 +61,40 @@ pub async fn follow_snapshots_every(
 ) {
     let source = Source { url: address(&collector, "/api/v1/snapshot"), every, what: "snapshot", gone: None };
     let wrap = |snapshot: ClusterSnapshot| Some(Arc::new(snapshot));
-    follow(source, sender, wrap, shutdown).await;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    follow(&client, source, sender, wrap, shutdown).await;
+}
+
+/// A scheduler elsewhere that says where requests go.
+#[derive(Clone, Debug)]
+pub struct Steerer {
+    url: String,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+}
+
+impl Steerer {
+    /// Takes its address; with `trust` over https alone, without over http alone.
+    ///
+    /// # Errors
+    /// A file cannot be used, or address and trust do not belong together.
+    pub fn new(scheduler: &Uri, trust: Option<&Trust>) -> Result<Self, Error> {
+        let refuse = |range| Error::Setting { key: "steering", value: scheduler.to_string(), range };
+        match (scheduler.scheme_str(), trust) {
+            (Some("http"), None) | (Some("https"), Some(_)) => {}
+            (Some("https"), None) => return Err(refuse("an authority beside an address with https://")),
+            _ => return Err(refuse("http:// without an authority, or https:// with one")),
+        }
+        // Over http nobody is trusted, and nobody needs to be.
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls::client(trust)?);
+        let connector = match trust {
+            Some(_) => tls.https_only().enable_http1().build(),
+            None => tls.https_or_http().enable_http1().build(),
+        };
+        Ok(Self {
+            url: address(scheduler, "/steering"),
+            client: Client::builder(TokioExecutor::new()).build(connector),
+        })
+    }
 }
 
 /// Polls `GET /steering` of a scheduler and sends what is new, until `shutdown` or until nobody listens.
@@ -67,13 +104,13 @@ pub async fn follow_snapshots_every(
 pub async fn follow_steering(
     every: Duration,
     gone_after: Duration,
-    scheduler: Uri,
+    scheduler: Steerer,
     sender: watch::Sender<Arc<Steering>>,
     shutdown: CancellationToken,
 ) {
     let gone = Some((gone_after, Arc::default as fn() -> Arc<Steering>));
-    let source = Source { url: address(&scheduler, "/steering"), every, what: "weights", gone };
-    follow(source, sender, Arc::<Steering>::new, shutdown).await;
+    let source = Source { url: scheduler.url, every, what: "weights", gone };
+    follow(&scheduler.client, source, sender, Arc::<Steering>::new, shutdown).await;
 }
 
 fn address(base: &Uri, path: &str) -> String {
@@ -91,19 +128,19 @@ struct Source<V> {
 }
 
 async fn follow<T: DeserializeOwned, V>(
+    client: &Client<impl Connect + Clone + Send + Sync + 'static, Empty<Bytes>>,
     source: Source<V>,
     sender: watch::Sender<V>,
     wrap: impl Fn(T) -> V,
     shutdown: CancellationToken,
 ) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
     let (url, what) = (source.url.as_str(), source.what);
     let mut etag: Option<String> = None;
     let (mut failures, mut heard) = (0_u32, Instant::now());
     loop {
         let fetched = tokio::select! {
             () = shutdown.cancelled() => return,
-            fetched = tokio::time::timeout(ANSWER_WITHIN, fetch(&client, url, etag.as_deref())) => fetched,
+            fetched = tokio::time::timeout(ANSWER_WITHIN, fetch(client, url, etag.as_deref())) => fetched,
         };
         match fetched.unwrap_or(Err(Missed::TooSlow)) {
             Ok(new) => {
@@ -153,7 +190,7 @@ fn pause(every: Duration, failures: u32) -> Duration {
 type Fetched<T> = Option<(T, Option<String>)>;
 
 async fn fetch<T: DeserializeOwned>(
-    client: &Client<HttpConnector, Empty<Bytes>>,
+    client: &Client<impl Connect + Clone + Send + Sync + 'static, Empty<Bytes>>,
     url: &str,
     etag: Option<&str>,
 ) -> Result<Fetched<T>, Missed> {

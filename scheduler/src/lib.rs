@@ -44,7 +44,7 @@ pub mod view;
 mod watch;
 pub mod wire;
 
-pub use config::{CarbonSource, Clock, Config, TlsFiles};
+pub use config::{CarbonSource, Clock, Config, TlsFiles, Trust};
 pub use error::Error;
-pub use follow::{follow_snapshots, follow_snapshots_every, follow_steering};
+pub use follow::{Steerer, follow_snapshots, follow_snapshots_every, follow_steering};
 pub use scheduler::Scheduler;

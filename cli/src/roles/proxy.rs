@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wattle_contract::{NodeName, ProxyMode, WorkloadIdentity};
 use wattle_proxy::{Config, InboundListener, Listeners, Proxy, Workload};
-use wattle_scheduler::follow_steering;
 use wattle_scheduler::steer::Steering;
+use wattle_scheduler::{Steerer, Trust, follow_steering};
 
 use super::{join_within, until_stopped};
 use crate::listen::Ports;
@@ -61,8 +61,12 @@ fn follow_weights(
     let address = scheduler
         .parse()
         .with_context(|| format!("proxy.steering '{scheduler}' is not an address such as http://127.0.0.1:8888"))?;
+    let proxy = &settings.proxy;
+    let own = proxy.steering_certificate.clone().zip(proxy.steering_key.clone());
+    let trust = proxy.steering_ca.clone().map(|ca| Trust { ca, own });
+    let scheduler = Steerer::new(&address, trust.as_ref()).context("cannot follow the weights of proxy.steering")?;
     let (sender, receiver) = watch::channel(Arc::default());
-    tokio::spawn(follow_steering(STEERING_EVERY, STEERING_GONE, address, sender, shutdown.clone()));
+    tokio::spawn(follow_steering(STEERING_EVERY, STEERING_GONE, scheduler, sender, shutdown.clone()));
     Ok(Some(receiver))
 }
 

@@ -112,6 +112,12 @@ section! {
         mesh: Vec<PathBuf> = "";
         /// Scheduler whose weights (`scheduler.steer`) shift requests among endpoints, such as `http://127.0.0.1:8888`; empty is none.
         steering: Option<String> = "";
+        /// Authorities that the certificate of that scheduler must be signed by (PEM); needed where its address is `https://`.
+        steering_ca: Option<PathBuf> = "";
+        /// Certificate to show to that scheduler (PEM), where it asks for one.
+        steering_certificate: Option<PathBuf> = "";
+        /// Key of that certificate (PEM).
+        steering_key: Option<PathBuf> = "";
         /// Where spans go, by OTLP over gRPC; empty sends none.
         otlp: Option<String> = "http://127.0.0.1:4317";
         /// Share of the requests that are traced where no Telemetry resource says.

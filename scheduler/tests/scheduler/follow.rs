@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wattle_scheduler::steer::Steering;
-use wattle_scheduler::{follow_snapshots_every, follow_steering};
+use wattle_scheduler::{Steerer, follow_snapshots_every, follow_steering};
 
 use crate::world::snapshot;
 
@@ -80,11 +80,13 @@ async fn weights_are_followed_and_end_when_their_source_is_gone_for_too_long() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let uri = format!("http://{}", listener.local_addr().expect("bound")).parse().expect("a URI");
+    let scheduler = Steerer::new(&uri, None).expect("plain HTTP needs no files");
     let routes = Router::new().route("/steering", get(answer));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let (sender, mut receiver) = watch::channel(Arc::default());
     let (shutdown, often) = (CancellationToken::new(), Duration::from_millis(1));
-    let following = tokio::spawn(follow_steering(often, Duration::from_millis(20), uri, sender, shutdown.clone()));
+    let following =
+        tokio::spawn(follow_steering(often, Duration::from_millis(20), scheduler, sender, shutdown.clone()));
 
     receiver.changed().await.expect("followed");
     assert_eq!(**receiver.borrow_and_update(), weights);

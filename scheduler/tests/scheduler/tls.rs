@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use k8s_openapi::ByteString;
@@ -10,12 +11,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use wattle_contract::Timestamp;
 use wattle_scheduler::doctor::reach;
-use wattle_scheduler::{Config, Error, TlsFiles};
+use wattle_scheduler::{Clock, Config, Error, Steerer, TlsFiles, Trust, follow_steering};
 
-use crate::world::{Connection, World, args};
+use crate::world::{Connection, WINDOW, World, args, predictor, snapshot};
 
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -187,4 +190,56 @@ async fn settings_out_of_range_are_refused_by_name() {
         let error = crate::world::start_error(config).await;
         assert!(error.to_string().contains(word), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_are_followed_over_https_by_those_that_may_ask() {
+    let authority = Authority::new();
+    let clock = Clock::new(|| Timestamp(1001 * WINDOW + 1_000));
+    let config = Config { tls: Some(authority.files(true)), steer_ratio: Some(4.0), clock, ..Config::default() };
+    let world = World::empty(config, None).await;
+    world.model.send(Some(predictor())).expect("the scheduler listens");
+    world.snapshots.send(Some(Arc::new(snapshot(1000, 0)))).expect("the scheduler listens");
+    let write = |name: &str, text: String| {
+        let path = authority.folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let (cert, key) = authority.issue("proxy");
+    let own = (write("proxy.pem", cert.pem()), write("proxy.key", key.serialize_pem()));
+    let ca = authority.folder.path().join("ca.pem");
+    let address = format!("https://{}", world.address).parse().expect("a URI");
+    let follow = |trust: Trust| {
+        let (sender, receiver) = watch::channel(Arc::default());
+        let scheduler = Steerer::new(&address, Some(&trust)).expect("files that can be used");
+        let (often, shutdown) = (Duration::from_millis(1), world.shutdown.clone());
+        tokio::spawn(follow_steering(often, Duration::from_secs(60), scheduler, sender, shutdown));
+        receiver
+    };
+
+    let mut known = follow(Trust { ca: ca.clone(), own: Some(own.clone()) });
+    let stranger = follow(Trust { ca: ca.clone(), own: None });
+    let misled = follow(Trust { ca: write("other.pem", Authority::new().issuer.pem()), own: Some(own) });
+
+    let weights = known.wait_for(|weights| !weights.services.is_empty()).await.expect("told").clone();
+    assert_eq!(weights.services.values().next().map(|nodes| nodes.len()), Some(3));
+    assert!(stranger.borrow().services.is_empty() && misled.borrow().services.is_empty());
+    world.stop().await;
+}
+
+#[test]
+fn an_address_and_whom_to_trust_belong_together() {
+    let authority = Authority::new();
+    let trust = Trust { ca: authority.files(true).client_ca.expect("written"), own: None };
+    let missing = Trust { ca: "/nonexistent/ca.pem".into(), own: None };
+    let new = |address: &str, trust| Steerer::new(&address.parse().expect("a URI"), trust).map(drop);
+
+    assert!(new("http://127.0.0.1:1", None).is_ok() && new("https://127.0.0.1:1", Some(&trust)).is_ok());
+    for (address, trust) in [("https://127.0.0.1:1", None), ("http://127.0.0.1:1", Some(&trust)), ("127.0.0.1:1", None)]
+    {
+        let error = new(address, trust).expect_err(address).to_string();
+        assert!(error.contains(address) && error.contains("authority"), "{error}");
+    }
+    let error = new("https://127.0.0.1:1", Some(&missing)).expect_err("no such file").to_string();
+    assert!(error.starts_with("cannot use /nonexistent/ca.pem for TLS"), "{error}");
 }
