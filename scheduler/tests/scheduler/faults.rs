@@ -152,6 +152,26 @@ async fn a_sender_that_stalls_is_answered_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_time_left_is_an_answer_with_equal_scores_at_once() {
+    // The time is over before the decision begins; a body that came with its head is read all the same.
+    let world = World::measured(Config { deadline: Duration::from_nanos(1), ..Config::default() }, 297).await;
+    let names: Vec<String> = (0..300).map(|number| format!("node-{number:05}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+
+    let began = tokio::time::Instant::now();
+    let reply = world.post("/scheduler/prioritize", args("p", &names).as_bytes()).await;
+    let took = began.elapsed();
+
+    let scores = reply.json();
+    assert_eq!((reply.status, scores.as_array().map(Vec::len)), (200, Some(300)), "{}", reply.text());
+    assert!((0..300).all(|at| scores[at]["Host"] == names[at] && scores[at]["Score"] == 5), "{}", reply.text());
+    assert_eq!(world.metric(r#"wattle_scheduler_deadline_misses_total{verb="prioritize"}"#), 1.0);
+    assert_eq!(world.get("/explain?namespace=hotel&pod=p").await.status, 404, "what was not decided is not kept");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_is_counted() {
     let world = World::empty(Config::default(), None).await;
 
