@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::outcome::Outcome;
 use crate::scenario::Cell;
 use crate::statistics::Mean;
-use crate::study::{Outcomes, Study, trained};
+use crate::study::{Outcomes, Study};
 use crate::telemetry::Faults;
 
 /// By how much `full` may be worse than the default under any fault, in energy and in the 95th percentile. Units: percent.
@@ -62,7 +62,7 @@ pub fn run(study: &Study, cell: &Cell) -> anyhow::Result<Vec<Ablation>> {
     // The default does not look at measurements: no fault touches it.
     let base = alone("default", Faults::usual()).run(cell)?;
     // Lateness and the model's error come after training: those models are one.
-    let untouched = trained(cell, Faults::usual(), study.weight)?;
+    let untouched = study.trained(cell, Faults::usual())?;
     let mut ablations = Vec::new();
     for (fault, faults) in FAULTS {
         let spoiled = alone("full", faults);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use wattle_scheduler::decide::Policy as Settings;
 use wattle_testbed::ablation;
-use wattle_testbed::contenders::POLICIES;
+use wattle_testbed::contenders::{POLICIES, default_settings};
 use wattle_testbed::report::{self, Section};
 use wattle_testbed::scenario::Scenario;
 use wattle_testbed::study::Study;
@@ -53,6 +54,9 @@ pub(crate) struct Run {
     /// Weight of the extender in kube-scheduler's configuration.
     #[arg(long, default_value_t = 5)]
     weight: i64,
+    /// Another weight of the extender's cost than the default: `headroom=3`, `latency=0`; may be given again.
+    #[arg(long, value_name = "PART=WEIGHT", value_parser = part)]
+    set: Vec<(String, f64)>,
     /// Plans run at the same time; as many as there are processors by default.
     #[arg(long)]
     threads: Option<usize>,
@@ -65,7 +69,7 @@ pub(crate) struct Run {
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 pub(crate) fn compare(args: &Run) -> anyhow::Result<()> {
     args.check()?;
-    let study = args.study();
+    let study = args.study()?;
     let scenario = Scenario::read(&args.scenario)?;
     let mut sections = Vec::new();
     for cell in scenario.cells()?.into_iter().filter(|cell| cell.name.contains(&args.only)) {
@@ -95,9 +99,9 @@ impl Run {
         Ok(())
     }
 
-    fn study(&self) -> Study {
+    fn study(&self) -> anyhow::Result<Study> {
         let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Study {
+        Ok(Study {
             policies: self.policies.clone(),
             seeds: self.first_seed..=self.first_seed + self.seeds.max(1) - 1,
             faults: Faults {
@@ -108,8 +112,33 @@ impl Run {
                 wrong_class: self.wrong_class,
                 ..Faults::usual()
             },
+            settings: self.settings()?,
             weight: self.weight,
             threads: self.threads.unwrap_or_else(processors),
-        }
+        })
     }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = default_settings();
+        for (part, weight) in &self.set {
+            let weights = &mut settings.weights;
+            let place = match part.as_str() {
+                "energy" => &mut weights.energy,
+                "latency" => &mut weights.latency,
+                "affinity" => &mut weights.affinity,
+                "slo" => &mut weights.slo,
+                "headroom" => &mut weights.headroom,
+                "neighbours" => &mut weights.neighbours,
+                _ => anyhow::bail!("--set {part}: no part of the cost is called that"),
+            };
+            anyhow::ensure!((0.0..=100.0).contains(weight), "--set {part} is {weight}, not 0 to 100");
+            *place = *weight;
+        }
+        Ok(settings)
+    }
+}
+
+fn part(text: &str) -> Result<(String, f64), String> {
+    let (part, weight) = text.split_once('=').ok_or("expected PART=WEIGHT")?;
+    Ok((part.to_owned(), weight.parse().map_err(|_| format!("{weight:?} is not a number"))?))
 }

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod queue;
+pub mod reach;
 pub mod report;
 pub mod run;
 pub mod scenario;

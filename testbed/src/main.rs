@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod compare;
+mod reachable;
 
 /// A cluster to try schedulers on.
 #[derive(Debug, Parser)]
@@ -18,11 +19,14 @@ struct Cli {
 enum Command {
     /// Runs a scenario under several policies and compares what came of it.
     Run(compare::Run),
+    /// Says how much of the bound's saving can be had while the 95th percentile stays that of an even split.
+    Reach(reachable::Reachable),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => compare::compare(&run),
+        Command::Reach(reach) => reachable::print(&reach),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

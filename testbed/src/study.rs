@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::contenders::{Contenders, default_settings, needs_model};
+use wattle_scheduler::decide::Policy as Settings;
+
+use crate::contenders::{Contenders, needs_model};
 use crate::outcome::Outcome;
 use crate::run::run;
 use crate::scenario::Cell;
@@ -25,6 +27,8 @@ pub struct Study {
     pub seeds: std::ops::RangeInclusive<u64>,
     /// How measurements are spoiled; `perfect` is spared.
     pub faults: Faults,
+    /// Settings of the extender's decisions.
+    pub settings: Settings,
     /// Weight of the extender in kube-scheduler's configuration.
     pub weight: i64,
     /// Plans that are run at the same time.
@@ -35,24 +39,24 @@ pub struct Study {
 #[derive(Clone, Debug, Default)]
 pub struct Outcomes(pub BTreeMap<usize, Vec<Outcome>>);
 
-/// Trains the models of a combination on a plan that no reported run has.
-///
-/// # Errors
-/// No model can be trained on it.
-pub fn trained(cell: &Cell, faults: Faults, weight: i64) -> anyhow::Result<Contenders> {
-    Contenders::train(&cell.training(TRAINING), faults, default_settings(), weight)
-}
-
 impl Study {
+    /// Trains the models of a combination on a plan that no reported run has.
+    ///
+    /// # Errors
+    /// No model can be trained on it.
+    pub fn trained(&self, cell: &Cell, faults: Faults) -> anyhow::Result<Contenders> {
+        Contenders::train(&cell.training(TRAINING), faults, self.settings, self.weight)
+    }
+
     /// Runs every policy on every plan of a combination.
     ///
     /// # Errors
     /// A policy is not known, or no model can be trained.
     pub fn run(&self, cell: &Cell) -> anyhow::Result<Outcomes> {
         let contenders = if self.policies.iter().any(|name| needs_model(name)) {
-            trained(cell, self.faults, self.weight)?
+            self.trained(cell, self.faults)?
         } else {
-            Contenders::without_model(default_settings(), self.weight)
+            Contenders::without_model(self.settings, self.weight)
         };
         self.run_with(cell, &contenders)
     }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use wattle_testbed::contenders::default_settings;
 use wattle_testbed::outcome::{FIGURES, Outcome};
 use wattle_testbed::report::{Section, page};
 use wattle_testbed::scenario::Scenario;
@@ -21,6 +22,7 @@ fn study() -> Study {
         policies: policies.map(str::to_owned).to_vec(),
         seeds: 1..=1,
         faults: Faults::usual(),
+        settings: default_settings(),
         weight: 5,
         threads: 1,
     }

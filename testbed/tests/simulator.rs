@@ -38,6 +38,7 @@ fn outcomes(policies: &[&str]) -> Vec<(String, Vec<Outcome>)> {
         policies: policies.iter().map(|name| (*name).to_owned()).collect(),
         seeds: 1..=2,
         faults: Faults::usual(),
+        settings: wattle_testbed::contenders::default_settings(),
         weight: 5,
         threads: 2,
     };
