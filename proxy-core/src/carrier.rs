@@ -116,6 +116,13 @@ impl Carrier {
         }
     }
 
+    /// Takes the table in force anew when a certificate that it names has changed; what is wrong with the new one is said
+    /// as of a new table, and the old one stays.
+    pub(crate) fn refresh(&self) -> Option<Result<(), Error>> {
+        let table = self.table()?;
+        table.files.have_changed().then(|| self.reload(&table.source))
+    }
+
     /// Closes upstream connections that were idle for too long.
     pub(crate) fn prune(&self, now: Instant) {
         if let Some(table) = self.table() {

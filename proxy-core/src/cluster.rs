@@ -18,6 +18,7 @@ use crate::resilience::limits::{Gauge, InFlight};
 use crate::resilience::outlier;
 use crate::telemetry::{Party, ServiceLabels};
 use crate::threads::PerThread;
+use crate::tls::Originator;
 use crate::upstream::Pool;
 
 /// Envoy's panic threshold where no outlier detection says otherwise.
@@ -30,6 +31,8 @@ pub(crate) struct Cluster {
     pub(crate) endpoints: Vec<Arc<Member>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: Arc<ServiceLabels>,
+    /// What begins TLS on new connections; `None` for cleartext.
+    pub(crate) tls: Option<Arc<Originator>>,
     picker: Picker,
 }
 
@@ -75,6 +78,7 @@ impl Cluster {
         home: &str,
         threads: usize,
         dice: &Dice,
+        tls: Option<Arc<Originator>>,
     ) -> Self {
         let name = |endpoint: &Endpoint| (format!("{:?}", endpoint.address), endpoint.weight);
         let names: Vec<_> = match &spec.balancer {
@@ -105,6 +109,7 @@ impl Cluster {
             shared: earlier.map_or_else(Arc::default, |earlier| Arc::clone(&earlier.shared)),
             service: service(spec, earlier),
             picker,
+            tls,
             spec: Arc::clone(spec),
         }
     }

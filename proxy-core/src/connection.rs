@@ -7,6 +7,7 @@ mod prefixed;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,13 +23,17 @@ use crate::timer::Timer;
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// How long a client may take to be told that a TLS connection ends.
+const PARTING: Duration = Duration::from_secs(1);
+
 /// Bound on connecting to an application whose bytes are carried as they are (Istio's default).
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Serves a connection to its end. After `drain` it takes no further requests, and is dropped by who owns the task.
-pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationToken) {
+pub(crate) async fn run(stream: TcpStream, mut client: Client, drain: CancellationToken) {
+    let Some(io) = secured(stream, &mut client, &drain).await else { return };
     let mut down = Downstream {
-        stream: Stream::Http1(Box::new(Http1::new(Io::Tcp(stream)))),
+        stream: Stream::Http1(Box::new(Http1::new(io))),
         timer: Timer::default(),
         response: Response::default(),
         close: false,
@@ -38,13 +43,47 @@ pub(crate) async fn run(stream: TcpStream, client: Client, drain: CancellationTo
     }
     down.timer.set(Instant::now().checked_add(client.carrier.bounds.header_timeout));
     match begins(&mut down, &drain).await {
-        Some(false) => http1::serve(&client, &mut down, &drain).await,
+        Some(false) => {
+            http1::serve(&client, &mut down, &drain).await;
+            part(down.stream).await;
+        }
         Some(true) => {
             if let Stream::Http1(stream) = down.stream {
                 Box::pin(http2::serve(client, stream.wire, drain)).await;
             }
         }
         None => {}
+    }
+}
+
+/// Ends TLS where the gateway's port has it; `None` when the client did not get that far.
+async fn secured(stream: TcpStream, client: &mut Client, drain: &CancellationToken) -> Option<Io> {
+    let Side::Gateway { port } = client.side else { return Some(Io::Tcp(stream)) };
+    let Some(terminator) = client.carrier.table().and_then(|table| table.terminators.get(&port).cloned()) else {
+        return Some(Io::Tcp(stream));
+    };
+    client.scheme = "https";
+    let shaking = timeout(client.carrier.bounds.header_timeout, terminator.accept(stream));
+    let shaken = tokio::select! {
+        shaken = shaking => shaken.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())),
+        () = drain.cancelled() => return None,
+    };
+    match shaken {
+        Ok(io) => Some(io),
+        Err(error) => {
+            client.carrier.metrics.rejected.with_label_values(&["tls_handshake"]).inc();
+            tracing::debug!(client.address = %client.peer, %error, "a client's TLS handshake failed");
+            None
+        }
+    }
+}
+
+/// Tells the client of a TLS connection that nothing was cut off its end.
+async fn part(stream: Stream) {
+    let Stream::Http1(mut stream) = stream else { return };
+    if stream.wire.io.clear().is_none() {
+        let parting = poll_fn(|cx| std::pin::Pin::new(&mut stream.wire.io).poll_shutdown(cx));
+        drop(timeout(PARTING, parting).await);
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct Client {
     pub(crate) peer_text: Box<str>,
     /// The address of this end.
     pub(crate) local: SocketAddr,
+    /// `https` where TLS was ended here.
+    pub(crate) scheme: &'static str,
 }
 
 /// What a connection lends to each of its requests.

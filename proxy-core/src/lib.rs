@@ -44,6 +44,7 @@ mod table;
 mod telemetry;
 mod threads;
 mod timer;
+mod tls;
 mod upstream;
 mod workload;
 

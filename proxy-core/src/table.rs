@@ -18,6 +18,7 @@ use crate::dice::Dice;
 use crate::policy::Policies;
 use crate::router::Hosts;
 use crate::telemetry::Options;
+use crate::tls::{Files, Originator, Terminator};
 
 /// A compiled table.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub(crate) struct Table {
     pub(crate) clusters: HashMap<ClusterName, Arc<Cluster>>,
     pub(crate) options: Options,
     pub(crate) policies: Policies,
+    /// What ends TLS, by port of a gateway.
+    pub(crate) terminators: HashMap<u16, Arc<Terminator>>,
+    /// Files that were read for it.
+    pub(crate) files: Files,
 }
 
 /// A port of the workload.
@@ -67,10 +72,22 @@ impl Table {
             source.gateways.iter().map(|port| (port.port, Hosts::compile(&port.hosts, &mut reasons))).collect();
         let policies = Policies::compile(&source.policies, &mut reasons);
         let opaque = |port: &InboundPort| matches!(port.protocol, Protocol::Tcp | Protocol::Tls | Protocol::Https);
+        let mut files = Files::default();
+        let mut terminators = HashMap::new();
+        for gateway in &source.gateways {
+            if let Some(terminator) = Terminator::compile(gateway, &mut files, &mut reasons) {
+                terminators.insert(gateway.port, terminator);
+            }
+        }
         let mut clusters = HashMap::new();
         for (name, spec) in &source.clusters {
             let earlier = earlier.and_then(|earlier| earlier.clusters.get(name)).map(Arc::as_ref);
-            clusters.insert(name.clone(), Arc::new(Cluster::new(spec, earlier, &around.home, around.threads, dice)));
+            let tls = Originator::compile(spec, &mut files).unwrap_or_else(|reason| {
+                reasons.push(format!("cluster {name}: {reason}"));
+                None
+            });
+            let cluster = Cluster::new(spec, earlier, &around.home, around.threads, dice, tls);
+            clusters.insert(name.clone(), Arc::new(cluster));
         }
         if !reasons.is_empty() {
             return Err(Error::RefusedTable { version: source.version.clone(), reasons });
@@ -79,7 +96,7 @@ impl Table {
             let described = source.inbound.iter().find(|inbound| inbound.port == *port);
             let earlier = earlier.and_then(|earlier| earlier.inbound.get(port)).map(|inbound| inbound.cluster.as_ref());
             let spec = Arc::new(inbound_cluster(*port, *application, described));
-            let cluster = Cluster::new(&spec, earlier, &around.home, around.threads, dice);
+            let cluster = Cluster::new(&spec, earlier, &around.home, around.threads, dice, None);
             let opaque = described.is_some_and(opaque);
             (*port, Inbound { cluster: Arc::new(cluster), opaque })
         });
@@ -99,6 +116,8 @@ impl Table {
             clusters,
             options,
             policies,
+            terminators,
+            files,
         })
     }
 

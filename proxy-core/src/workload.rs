@@ -18,6 +18,8 @@ use crate::listener;
 
 /// How often idle upstream connections are looked at.
 const PRUNE: Duration = Duration::from_secs(10);
+/// How often it is looked whether certificates were renewed.
+const RENEW: Duration = Duration::from_secs(1);
 
 /// A workload whose traffic is to be carried.
 #[derive(Debug)]
@@ -100,7 +102,8 @@ impl Running {
         let stop = drain.clone();
         let serve = move |stream: tokio::net::TcpStream, peer: SocketAddr, local: SocketAddr| {
             let peer_text = peer.ip().to_string().into();
-            let client = Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, peer_text, local };
+            let client =
+                Client { carrier: Arc::clone(&carrier), side: side.clone(), peer, peer_text, local, scheme: "http" };
             let (drain, cut) = (drain.clone(), cut.clone());
             let open = open.clone();
             accepted.inc();
@@ -147,7 +150,8 @@ impl Running {
 
 /// Takes each new table, and looks after idle connections.
 async fn follow(carrier: Arc<Carrier>, mut table: watch::Receiver<Arc<RouteTable>>, stop: CancellationToken) {
-    let mut prune = interval(PRUNE);
+    let (mut prune, mut renew) = (interval(PRUNE), interval(RENEW));
+    let workload = carrier.sink.identity.workload.clone();
     let mut more = true;
     loop {
         tokio::select! {
@@ -159,6 +163,17 @@ async fn follow(carrier: Arc<Carrier>, mut table: watch::Receiver<Arc<RouteTable
                 }
             }
             _ = prune.tick() => carrier.prune(Instant::now()),
+            _ = renew.tick() => {
+                let refused = carrier.refusal();
+                match carrier.refresh() {
+                    Some(Ok(())) => tracing::info!(%workload, "changed certificates were taken"),
+                    // Once: it is tried again and again.
+                    Some(Err(error)) if refused.is_none_or(|before| before.reason != error.to_string()) => {
+                        tracing::error!(%workload, %error, "changed certificates were refused; the last good ones stay");
+                    }
+                    _ => {}
+                }
+            }
             () = stop.cancelled() => return,
         }
     }

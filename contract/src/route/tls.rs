@@ -32,7 +32,7 @@ pub enum ClientTls {
         revocations: Option<PathBuf>,
         /// Names that are accepted; empty means the server name.
         subject_alt_names: Vec<String>,
-        /// Server name sent; empty means the request's host.
+        /// Server name sent; empty means the service's host.
         sni: String,
         /// Whether the server's certificate is not checked at all.
         skip_verify: bool,

@@ -10,6 +10,7 @@ use crate::telemetry::{Record, Reporter, TraceHeaders};
 /// Begins the record and checks the head; a refusal is an answer already.
 pub(crate) fn begin(client: &Client, reporter: Reporter, request: Request) -> (Record, Result<(), Reply>) {
     let mut record = Record::new(client.carrier.sink.clone(), reporter, request, client.peer);
+    record.scheme = client.scheme;
     if let Some(reason) = record.request.refusal {
         client.carrier.metrics.rejected.with_label_values(&[reason]).inc();
         return (record, Err(Reply::refused(reason)));

@@ -75,7 +75,7 @@ pub(crate) fn request_id(headers: &mut Fields, dice: &Dice) -> Span {
 }
 
 /// Says for whom a gateway forwards: the peer's address is put behind what was there.
-pub(crate) fn forwarded_for(headers: &mut Fields, peer: &str) {
+pub(crate) fn forwarded_for(headers: &mut Fields, peer: &str, scheme: &str) {
     if headers.contains(Known::ForwardedFor) {
         let chain: Vec<_> = headers.all(Known::ForwardedFor).map(String::from_utf8_lossy).collect();
         let text = format!("{},{peer}", chain.join(","));
@@ -83,13 +83,13 @@ pub(crate) fn forwarded_for(headers: &mut Fields, peer: &str) {
     } else {
         headers.add(Known::ForwardedFor, peer.as_bytes());
     }
-    headers.set(Known::ForwardedProto, b"http");
+    headers.set(Known::ForwardedProto, scheme.as_bytes());
 }
 
 /// Says which scheme the client used, unless a proxy before said it.
-pub(crate) fn forwarded_proto(headers: &mut Fields) {
+pub(crate) fn forwarded_proto(headers: &mut Fields, scheme: &str) {
     if !headers.contains(Known::ForwardedProto) {
-        headers.add(Known::ForwardedProto, b"http");
+        headers.add(Known::ForwardedProto, scheme.as_bytes());
     }
 }
 

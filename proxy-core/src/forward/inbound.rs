@@ -38,7 +38,7 @@ async fn answer(client: &Client, down: &mut Downstream, port: u16, record: &mut 
     record.service = Arc::clone(&cluster.service);
     record.cluster = Some(Arc::clone(&cluster));
     authorize(client, request, &table.policies, port)?;
-    headers::forwarded_proto(&mut request.fields);
+    headers::forwarded_proto(&mut request.fields, client.scheme);
     let outgoing =
         Outgoing { path: request.path, query: request.query, authority: request.authority, count_attempts: false };
     let delivery = Delivery { carrier: &client.carrier, cluster: &cluster, retries: None, timeout: None, hash: None };

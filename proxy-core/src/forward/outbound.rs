@@ -144,8 +144,8 @@ fn outgoing(
 ) -> Option<Outgoing> {
     let route = &matched.route;
     match client.side {
-        Side::Gateway { .. } => headers::forwarded_for(&mut request.fields, &client.peer_text),
-        _ => headers::forwarded_proto(&mut request.fields),
+        Side::Gateway { .. } => headers::forwarded_for(&mut request.fields, &client.peer_text, client.scheme),
+        _ => headers::forwarded_proto(&mut request.fields, client.scheme),
     }
     route.request_headers.apply(&mut request.fields);
     destination.request_headers.apply(&mut request.fields);

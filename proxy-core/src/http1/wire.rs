@@ -36,6 +36,10 @@ impl Wire {
             }
             self.output.consume(count);
         }
+        // Records of TLS may wait below; a socket has nothing to flush.
+        if self.io.clear().is_none() {
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -10,9 +10,17 @@ use wattle_contract::EndpointAddress;
 use wattle_contract::route;
 
 use crate::io::Io;
+use crate::tls::Originator;
 
 /// Connects within the cluster's bound. A name is resolved for each connection, and its addresses are tried in turn.
-pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) -> io::Result<Io> {
+///
+/// The bound counts the handshake of TLS too, where the cluster has it.
+pub(crate) async fn connect(
+    address: &EndpointAddress,
+    spec: &route::Cluster,
+    tls: Option<&Originator>,
+    http2: bool,
+) -> io::Result<Io> {
     // No bound in the table means Istio's default.
     let bound = if spec.connect_timeout.is_zero() { Duration::from_secs(10) } else { spec.connect_timeout };
     let connecting = async {
@@ -24,12 +32,18 @@ pub(crate) async fn connect(address: &EndpointAddress, spec: &route::Cluster) ->
             }
         }
     };
-    let stream = timeout(bound, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    stream.set_nodelay(true)?;
-    if let Some(keepalive) = &spec.keepalive {
-        SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
-    }
-    Ok(Io::Tcp(stream))
+    let secured = async {
+        let stream = connecting.await?;
+        stream.set_nodelay(true)?;
+        if let Some(keepalive) = &spec.keepalive {
+            SockRef::from(&stream).set_tcp_keepalive(&probes(keepalive))?;
+        }
+        match tls {
+            Some(tls) => tls.connect(stream, http2).await,
+            None => Ok(Io::Tcp(stream)),
+        }
+    };
+    timeout(bound, secured).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<TcpStream> {

@@ -205,13 +205,15 @@ fn room(cluster: &Cluster, member: &Member) -> Option<Room> {
 }
 
 async fn open_http1(cluster: &Arc<Cluster>, member: &Arc<Member>, room: Room) -> Result<Idle, Failure> {
-    let io = connect(&member.spec.address, &cluster.spec).await.map_err(|error| unreachable(member, &error))?;
+    let io = connect(&member.spec.address, &cluster.spec, cluster.tls.as_deref(), false).await;
+    let io = io.map_err(|error| unreachable(member, &error))?;
     let now = Instant::now();
     Ok(Idle { stream: Box::new(Http1::new(io)), past: Past { made: now, since: now, served: 0, _room: room } })
 }
 
 async fn open_http2(cluster: &Arc<Cluster>, member: &Arc<Member>, room: Room) -> Result<Shared, Failure> {
-    let io = connect(&member.spec.address, &cluster.spec).await.map_err(|error| unreachable(member, &error))?;
+    let io = connect(&member.spec.address, &cluster.spec, cluster.tls.as_deref(), true).await;
+    let io = io.map_err(|error| unreachable(member, &error))?;
     let handshake = h2::client::Builder::new()
         .initial_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)

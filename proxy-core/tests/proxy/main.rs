@@ -17,4 +17,5 @@ mod records;
 mod reload;
 mod responses;
 mod routing;
+mod tls;
 mod tries;
