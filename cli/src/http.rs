@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Empty, Full, Limited};
 use hyper::body::Bytes;
 use hyper_rustls::HttpsConnectorBuilder;
@@ -48,7 +50,7 @@ impl Exchange {
                     .with_context(|| format!("cannot read the token {}", path.display()))?;
                 Some(format!("Bearer {}", token.trim()))
             }
-            (None, Some(user)) => Some(format!("Basic {}", base64(user.as_bytes()))),
+            (None, Some(user)) => Some(format!("Basic {}", STANDARD.encode(user))),
             (None, None) => None,
         };
         Ok((format!("{scheme}://{}", host.trim_end_matches('/')), Self { authorization, ..self }))
@@ -107,28 +109,4 @@ pub(crate) async fn get(address: &str) -> anyhow::Result<(::http::StatusCode, By
         Ok((status, body.to_bytes()))
     };
     tokio::time::timeout(TIMEOUT, exchange).await.with_context(|| format!("{address} did not answer within 10 s"))?
-}
-
-/// Writes bytes in base 64 (RFC 4648, section 4).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * at)) as usize & 63] as char;
-            out.push(if at <= three.len() { digit } else { '=' });
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_pads() {
-        assert_eq!((base64(b"f"), base64(b"foo")), ("Zg==".to_owned(), "Zm9v".to_owned()));
-    }
 }
