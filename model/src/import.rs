@@ -2,6 +2,7 @@
 //!
 //! A file has the same fate as a store: it becomes [`Window`]s, and from there on nothing knows where it came from.
 
+mod footer;
 mod kepler;
 mod parquet;
 mod table;

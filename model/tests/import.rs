@@ -87,3 +87,16 @@ fn a_cut_or_changed_file_is_refused_or_read_and_never_a_panic() {
         let _ = windows_from_parquet("changed.parquet", changed.as_slice());
     }
 }
+
+#[test]
+fn a_footer_whose_list_says_it_is_endless_is_refused_at_once() {
+    // Found by fuzzing: the reader counted to two to the power of 32 for it.
+    let mut bytes = vec![0xb9; 121];
+    bytes.extend_from_slice(
+        b"\x5b\xff\xff\xff\xff\x02\x11\x00\x00\x00\x00\x00\x00\x00\x02\x02\x02\x02\x02\x2b\x00\x00\x00\x00\x30\x00\x00\x00\x50\x41\x52\x31",
+    );
+
+    let refused = windows_from_parquet("endless.parquet", bytes.as_slice()).expect_err("it is no table");
+
+    assert!(refused.to_string().contains("its footer is damaged"), "{refused}");
+}

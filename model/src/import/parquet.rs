@@ -9,6 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::schema::types::Type;
 
+use super::footer;
 use crate::Error;
 use crate::csv::Csv;
 
@@ -59,6 +60,9 @@ fn refused(name: &str, fault: Fault) -> Error {
 type Rows = (Vec<String>, Vec<Vec<String>>);
 
 fn read(bytes: Bytes) -> Result<Rows, Fault> {
+    if !footer::fits(&bytes) {
+        return Err(Fault::at(0, "cannot be read as Parquet: its footer is damaged".to_owned()));
+    }
     let reader = SerializedFileReader::new(bytes)?;
     let about = reader.metadata();
     let rows = about.file_metadata().num_rows();
