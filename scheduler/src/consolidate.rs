@@ -70,6 +70,8 @@ struct Paper<'a> {
     capacity: f64,
     /// Load on top of what was measured.
     extra: f64,
+    /// Power with both.
+    watts: f64,
     is_emptied: bool,
 }
 
@@ -81,7 +83,7 @@ struct Paper<'a> {
 pub fn advise(view: &View, assumed: &[Load]) -> Advice {
     let mut papers = papers(view, assumed);
     let typical = view.model.as_ref().map(|model| model.predictions.service(None)).unwrap_or_default();
-    let watts_now = papers.iter().filter_map(|paper| paper.model.watts(milli(paper.extra))).map(|w| w.mid).sum();
+    let watts_now = papers.iter().filter_map(|paper| Watts::new(paper.watts)).sum();
     let mut advice = Advice { looked_at: papers.len(), watts_now, ..Advice::default() };
     for _ in 0..ROUNDS {
         let left = (0..papers.len()).filter(|at| !papers[*at].is_emptied).take(TRIED);
@@ -90,7 +92,10 @@ pub fn advise(view: &View, assumed: &[Load]) -> Advice {
             .max_by(|(_, (a, _)), (_, (b, _))| a.saved_watts.get().total_cmp(&b.saved_watts.get()));
         let Some((at, (emptied, moves))) = best else { break };
         papers[at].is_emptied = true;
-        moves.into_iter().for_each(|(to, load)| papers[to].extra += load);
+        for (to, load) in moves {
+            papers[to].extra += load;
+            papers[to].watts = papers[to].model.watts(milli(papers[to].extra)).map_or(f64::NAN, |watts| watts.mid.get());
+        }
         advice.saved_watts += emptied.saved_watts;
         advice.nodes.push(emptied);
     }
@@ -101,17 +106,18 @@ pub fn advise(view: &View, assumed: &[Load]) -> Advice {
 fn papers<'a>(view: &'a View, assumed: &[Load]) -> Vec<Paper<'a>> {
     let paper = |number: usize| {
         let model = view.nodes.get(number)?.model.as_deref()?;
-        model.watts(Millicores::ZERO)?;
         // The slope of the utilisation tells the size of the node.
         let (now, more) = (model.utilisation(Millicores::ZERO)?, model.utilisation(milli(1_000.0))?);
         let capacity = 1_000.0 / (more - now);
         let extra = assumed.get(number).map_or(0.0, |load| load.cpu.get());
+        let watts = model.watts(milli(extra))?.mid.get();
         (capacity.is_finite() && capacity > 0.0).then_some(Paper {
             number,
             model,
             used: now * capacity,
             capacity,
             extra,
+            watts,
             is_emptied: false,
         })
     };
@@ -129,18 +135,26 @@ fn emptied(view: &View, papers: &[Paper<'_>], at: usize, typical: ServicePart) -
     if paper.is_emptied {
         return None;
     }
-    let watts_now = paper.model.watts(milli(paper.extra))?.mid;
+    let watts_now = Watts::new(paper.watts)?;
     let load = paper.load();
     let piece = load / f64::from(PIECES);
     let mut moves: Moves = Vec::new();
     let mut added = 0.0;
+    let mut prices = Prices::new(papers, at, piece);
     for _ in 0..PIECES {
-        let (to, watts) = cheapest(papers, at, &moves, piece)?;
+        let (to, watts) = prices.cheapest()?;
         added += watts;
-        match moves.iter_mut().find(|(known, _)| *known == to) {
-            Some((_, moved)) => *moved += piece,
-            None => moves.push((to, piece)),
-        }
+        let moved = match moves.iter_mut().find(|(known, _)| *known == to) {
+            Some((_, moved)) => {
+                *moved += piece;
+                *moved
+            }
+            None => {
+                moves.push((to, piece));
+                piece
+            }
+        };
+        prices.watts[to] = prices.price(to, moved);
     }
     let saved = watts_now.get() - added;
     if saved < WORTHWHILE_WATTS {
@@ -171,25 +185,37 @@ impl Paper<'_> {
     }
 }
 
-/// Gives where a piece of load adds least power and leaves headroom.
-fn cheapest(papers: &[Paper<'_>], from: usize, moves: &Moves, piece: f64) -> Option<(usize, f64)> {
-    let mut best: Option<(usize, f64)> = None;
-    for (at, paper) in papers.iter().enumerate() {
-        if at == from || paper.is_emptied {
-            continue;
+/// What a piece of load would add on each node; infinite where it may not go. Units: watts.
+struct Prices<'a> {
+    papers: &'a [Paper<'a>],
+    piece: f64,
+    watts: Vec<f64>,
+}
+
+impl<'a> Prices<'a> {
+    fn new(papers: &'a [Paper<'a>], from: usize, piece: f64) -> Self {
+        let mut prices = Self { papers, piece, watts: vec![f64::INFINITY; papers.len()] };
+        for at in (0..papers.len()).filter(|at| *at != from) {
+            prices.watts[at] = prices.price(at, 0.0);
         }
-        let moved = moves.iter().find(|(known, _)| *known == at).map_or(0.0, |(_, load)| *load);
-        let before = paper.extra + moved;
-        if paper.load() + moved + piece > FULL * paper.capacity {
-            continue;
+        prices
+    }
+
+    fn price(&self, at: usize, moved: f64) -> f64 {
+        let paper = &self.papers[at];
+        if paper.is_emptied || paper.load() + moved + self.piece > FULL * paper.capacity {
+            return f64::INFINITY;
         }
         let watts = |extra: f64| paper.model.watts(milli(extra)).map(|watts| watts.mid.get());
-        let Some((with, without)) = watts(before + piece).zip(watts(before)) else { continue };
-        if best.is_none_or(|(_, least)| with - without < least) {
-            best = Some((at, with - without));
-        }
+        let before = if moved > 0.0 { watts(paper.extra + moved) } else { Some(paper.watts) };
+        watts(paper.extra + moved + self.piece).zip(before).map_or(f64::INFINITY, |(with, without)| with - without)
     }
-    best
+
+    /// Gives where a piece adds least power and leaves headroom, and how much it adds.
+    fn cheapest(&self) -> Option<(usize, f64)> {
+        let least = self.watts.iter().copied().enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b));
+        least.filter(|(_, watts)| watts.is_finite())
+    }
 }
 
 fn milli(value: f64) -> Millicores {

@@ -62,16 +62,21 @@ pub fn filter_answer(names: &Names, candidates: &Candidates<'_>, refused: &[bool
 }
 
 /// Writes the answer to a prioritize call; `score` gives the score of each candidate by its place.
+///
+/// Nodes that score 0 are left out where any node scores more: a host that is not named counts 0 for kube-scheduler
+/// (`prioritizeNodes` adds what it finds), and reading an entry costs it more than writing one costs here.
 #[must_use]
 pub fn prioritize_answer(names: &Names, candidates: &Candidates<'_>, score: impl Fn(usize) -> u32) -> Vec<u8> {
     let mut answer = Vec::with_capacity(2 + candidates.len() * 48);
     answer.push(b'[');
-    separated(&mut answer, candidates.numbers.iter().enumerate(), |answer, (at, number)| {
-        match names.entry(*number as usize) {
-            [] => write_entry(answer, candidates.name(*number, names)),
+    let all_alike = (0..candidates.len()).all(|at| score(at) == 0);
+    let scored = candidates.numbers.iter().enumerate().map(|(at, number)| (score(at), *number));
+    separated(&mut answer, scored.filter(|(score, _)| *score > 0 || all_alike), |answer, (score, number)| {
+        match names.entry(number as usize) {
+            [] => write_entry(answer, candidates.name(number, names)),
             entry => answer.extend_from_slice(entry),
         }
-        digits(answer, score(at));
+        digits(answer, score);
         answer.push(b'}');
     });
     answer.push(b']');
@@ -192,8 +197,20 @@ mod tests {
         let names = Names::new(["a"].map(NodeName::from));
         let args = ExtenderArgs::parse(br#"{"NodeNames":["a","q\"x"]}"#, &names).expect("well-formed");
 
-        let answer = prioritize_answer(&names, &args.candidates, |at| [0, 1_000_000][at]);
+        let answer = prioritize_answer(&names, &args.candidates, |at| [7, 1_000_000][at]);
 
-        assert_eq!(String::from_utf8_lossy(&answer), r#"[{"Host":"a","Score":0},{"Host":"q\"x","Score":1000000}]"#);
+        assert_eq!(String::from_utf8_lossy(&answer), r#"[{"Host":"a","Score":7},{"Host":"q\"x","Score":1000000}]"#);
+    }
+
+    #[test]
+    fn a_node_that_scores_nothing_is_left_out_unless_all_do() {
+        let names = Names::new(["a", "b"].map(NodeName::from));
+        let args = ExtenderArgs::parse(br#"{"NodeNames":["a","b"]}"#, &names).expect("well-formed");
+
+        let one = prioritize_answer(&names, &args.candidates, |at| [0, 10][at]);
+        let none = prioritize_answer(&names, &args.candidates, |_| 0);
+
+        assert_eq!(String::from_utf8_lossy(&one), r#"[{"Host":"b","Score":10}]"#);
+        assert_eq!(String::from_utf8_lossy(&none), r#"[{"Host":"a","Score":0},{"Host":"b","Score":0}]"#);
     }
 }

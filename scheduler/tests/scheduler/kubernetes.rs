@@ -252,8 +252,8 @@ async fn a_placed_pod_gets_one_event_in_constant_words_with_its_figures() {
     world.snapshots.send(Some(Arc::new(snapshot(1000, 0)))).expect("the scheduler listens");
     let ask = crate::world::args("p", &["node-00000", "node-00001"]);
     while !world.post("/explain", ask.as_bytes()).await.text().contains("predicted") {}
-    let scores = world.post("/scheduler/prioritize", ask.as_bytes()).await.json();
-    let best = usize::from(scores[1]["Score"].as_u64() > scores[0]["Score"].as_u64());
+    let scores = world.post("/scheduler/prioritize", ask.as_bytes()).await.scores(&["node-00000", "node-00001"]);
+    let best = usize::from(scores[1] > scores[0]);
 
     let placed = pod_on("p", &format!("node-0000{best}"), "500m");
     api.say("ADDED", placed.clone()).await;

@@ -228,6 +228,14 @@ impl Reply {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
+
+    /// The scores of a prioritize call as kube-scheduler counts them: a host that is not named has 0.
+    pub(crate) fn scores(&self, of: &[&str]) -> Vec<u64> {
+        let entries = self.json();
+        let entries = entries.as_array().expect("a bare array");
+        let entry = |name: &&str| entries.iter().find(|entry| entry["Host"] == **name);
+        of.iter().map(|name| entry(name).map_or(0, |entry| entry["Score"].as_u64().expect("a whole score"))).collect()
+    }
 }
 
 /// A call about a pod of service `search` with 500 m.
