@@ -80,6 +80,39 @@ name!(
     ClusterName
 );
 
+impl WorkloadName {
+    /// Names the workload behind a pod's owner: the Deployment of a ReplicaSet, the CronJob of a Job, else the owner itself.
+    ///
+    /// `template_hash` is the pod's label `pod-template-hash`. `None` for an owner without a name.
+    #[must_use]
+    pub fn of_owner(kind: &str, name: &str, template_hash: Option<&str>) -> Option<Self> {
+        let name = match kind {
+            "ReplicaSet" => template_hash
+                .and_then(|hash| name.strip_suffix(hash)?.strip_suffix('-'))
+                .or_else(|| without_suffix(name, is_template_hash))
+                .unwrap_or(name),
+            "Job" => without_suffix(name, is_scheduled_minute).unwrap_or(name),
+            _ => name,
+        };
+        (!name.is_empty()).then(|| name.into())
+    }
+}
+
+fn without_suffix(name: &str, is_suffix: fn(&str) -> bool) -> Option<&str> {
+    let (base, suffix) = name.rsplit_once('-')?;
+    (!base.is_empty() && is_suffix(suffix)).then_some(base)
+}
+
+/// Kubernetes writes hashes in letters and digits that spell no words (`rand.SafeEncodeString`).
+fn is_template_hash(suffix: &str) -> bool {
+    (1..=10).contains(&suffix.len()) && suffix.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
+}
+
+/// A CronJob names its jobs after the scheduled time in minutes.
+fn is_scheduled_minute(suffix: &str) -> bool {
+    (8..=10).contains(&suffix.len()) && suffix.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// A pod by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PodKey {

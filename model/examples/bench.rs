@@ -136,7 +136,7 @@ fn lookups() -> io::Result<()> {
         train(&Dataset::from_windows(&windows), &TrainOptions::default(), &mut |_| ()).map_err(io::Error::other)?;
     let predictor = Predictor::new(&trained.artifact).map_err(io::Error::other)?;
     let newest = window(31, 5000);
-    let snapshot = ClusterSnapshot { version: 1, taken: newest.end, window: newest, placements: Vec::new() };
+    let snapshot = ClusterSnapshot::of(1, newest);
     let start = Instant::now();
     let predictions = predictor.compile(&snapshot);
     let compiled = start.elapsed();

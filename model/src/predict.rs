@@ -5,6 +5,8 @@
 //! overload is never cheap. A node without measured use or capacity, or of which no layer knows anything, has no
 //! prediction.
 
+mod usage;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::artifact::Artifact;
 use crate::drift::Alarm;
 use crate::features::{NodeFeatures, extract};
 use crate::power::Layer;
+use usage::{per_request, usage, used_of_requested};
 
 const POINTS: usize = 51;
 const STEP: f64 = 0.025;
@@ -80,7 +83,14 @@ impl Predictor {
                 nodes.push(prediction);
             }
         }
-        Predictions { nodes, index, services, usage: usage(snapshot), per_request: per_request(snapshot) }
+        Predictions {
+            nodes,
+            index,
+            services,
+            usage: usage(snapshot),
+            used_of_requested: used_of_requested(snapshot),
+            per_request: per_request(snapshot),
+        }
     }
 
     fn node(&self, node: &NodeWindow, services: &Arc<Services>, fallen: Fallen) -> Option<NodePrediction> {
@@ -172,35 +182,6 @@ impl Services {
     }
 }
 
-/// What such pods really use: measured use of each workload per pod.
-fn usage(snapshot: &ClusterSnapshot) -> HashMap<WorkloadName, Millicores> {
-    let mut pods: HashMap<&WorkloadName, f64> = HashMap::new();
-    for placement in &snapshot.placements {
-        if let Some(workload) = &placement.workload {
-            *pods.entry(workload).or_default() += 1.0;
-        }
-    }
-    let mut used: HashMap<WorkloadName, Millicores> = HashMap::new();
-    for window in &snapshot.window.services {
-        if let Some(cpu) = window.cpu_used_millicores {
-            *used.entry(workload_of(&window.service)).or_default() += cpu;
-        }
-    }
-    used.into_iter().filter_map(|(name, cpu)| Some((name.clone(), cpu / *pods.get(&name)?))).collect()
-}
-
-/// What one request of each service uses, in millicore-seconds.
-fn per_request(snapshot: &ClusterSnapshot) -> HashMap<ServiceName, f64> {
-    let mut sums: HashMap<&ServiceName, (f64, f64)> = HashMap::new();
-    for window in &snapshot.window.services {
-        if let Some(cpu) = window.cpu_used_millicores.filter(|_| window.requests_per_second > 0.0) {
-            let entry = sums.entry(&window.service).or_default();
-            *entry = (entry.0 + cpu.get(), entry.1 + window.requests_per_second);
-        }
-    }
-    sums.into_iter().map(|(service, (cpu, rate))| (service.clone(), cpu / rate)).collect()
-}
-
 /// Gives the workload that a service stands for by custom: the first label of its host.
 fn workload_of(service: &ServiceName) -> WorkloadName {
     service.as_str().split('.').next().unwrap_or_default().into()
@@ -213,6 +194,7 @@ pub struct Predictions {
     index: HashMap<NodeName, usize>,
     services: Arc<Services>,
     usage: HashMap<WorkloadName, Millicores>,
+    used_of_requested: Option<f64>,
     per_request: HashMap<ServiceName, f64>,
 }
 
@@ -236,12 +218,13 @@ impl Predictions {
         self.nodes.iter()
     }
 
-    /// Gives what such a pod really uses: measured use of its workload per pod, else its request.
+    /// Gives what such a pod really uses: measured use of its workload per pod, else of its request as much as the pods of
+    /// this cluster use of theirs.
     #[must_use]
     pub fn pod_cpu(&self, pod: &PodRequest) -> Option<Millicores> {
         let by_service = || self.usage.get(&workload_of(pod.service.as_ref()?));
         let measured = pod.workload.as_ref().and_then(|workload| self.usage.get(workload)).or_else(by_service);
-        measured.copied().or(pod.cpu_request_millicores)
+        measured.copied().or_else(|| Some(pod.cpu_request_millicores? * self.used_of_requested.unwrap_or(1.0)))
     }
 
     /// Gives the energy that one more request a second to a service costs on a node; `None` when unknown.

@@ -76,7 +76,7 @@ fn without_trees() -> Predictor {
 
 fn snapshot(at: i64) -> ClusterSnapshot {
     let window = window(at, 1.0);
-    ClusterSnapshot { version: 1, taken: window.end, window, placements: Vec::new() }
+    ClusterSnapshot::of(1, window)
 }
 
 fn alarms() -> impl Strategy<Value = BTreeSet<Alarm>> {

@@ -36,7 +36,7 @@ fn window(at: i64) -> Window {
 }
 
 fn watts(artifact: &Artifact) -> Vec<f64> {
-    let snapshot = ClusterSnapshot { version: 1, taken: Timestamp(0), window: window(1), placements: Vec::new() };
+    let snapshot = ClusterSnapshot { taken: Timestamp(0), ..ClusterSnapshot::of(1, window(1)) };
     let predictions = Predictor::new(artifact).expect("a predictor").compile(&snapshot);
     let node = predictions.node(&"node-1".into()).expect("a prediction");
     [0.0, 1000.0, 5000.0]

@@ -77,7 +77,7 @@ proptest! {
             return Ok(());
         };
         let last = windows.last().cloned().expect("at least one window");
-        let snapshot = ClusterSnapshot { version: 1, taken: last.end, window: last, placements: Vec::new() };
+        let snapshot = ClusterSnapshot::of(1, last);
         let predictions = Predictor::new(&trained.artifact).expect("a predictor").compile(&snapshot);
         let mut extras = extras;
         extras.sort_unstable_by(f64::total_cmp);

@@ -2,7 +2,7 @@
 
 use wattle_contract::{
     ClusterSnapshot, EnergySource, LatencyBracket, MachineFacts, Millicores, Milliseconds, NodeName, NodeWindow,
-    PodKey, PodPlacement, PodRequest, ServiceName, ServiceWindow, Timestamp, Watts, Window,
+    PodKey, PodPlacement, PodRequest, PodResources, ServiceName, ServiceWindow, Timestamp, Watts, Window,
 };
 use wattle_model::{Artifact, Dataset, Error, Predictor, TrainOptions, train};
 
@@ -73,12 +73,11 @@ fn windows(count: i64) -> Vec<Window> {
 fn snapshot(window: Window) -> ClusterSnapshot {
     let placements = (0..6)
         .map(|at| PodPlacement {
-            pod: PodKey::new("hotel", &format!("search-{at}")),
             workload: Some("search".into()),
-            node: "node-0".into(),
+            ..PodPlacement::new(PodKey::new("hotel", &format!("search-{at}")), "node-0".into())
         })
         .collect();
-    ClusterSnapshot { version: 1, taken: window.end, window, placements }
+    ClusterSnapshot { placements, ..ClusterSnapshot::of(1, window) }
 }
 
 #[test]
@@ -161,6 +160,24 @@ fn a_pod_is_taken_for_what_its_like_use_else_for_its_request() {
     assert_eq!(predictions.pod_cpu(&pod(Some("search"), None)), per_pod);
     assert_eq!(predictions.pod_cpu(&pod(None, Some("search.hotel.svc.cluster.local"))), per_pod);
     assert_eq!(predictions.pod_cpu(&pod(Some("other"), None)), Millicores::new(1000.0));
+
+    // Twenty pods ask for 20 cores where so much of them is used: what else asks is taken for as much of its request.
+    let on_first = |at: usize, cpu: f64| PodPlacement {
+        resources: PodResources { cpu_request_millicores: Millicores::new(cpu), ..PodResources::default() },
+        ..PodPlacement::new(PodKey::new("shop", &format!("p-{at}")), "node-0".into())
+    };
+    let asked = |pods: usize, cpu: f64| {
+        let placements = (0..pods).map(|at| on_first(at, cpu)).collect();
+        let snapshot = ClusterSnapshot { placements, ..ClusterSnapshot::of(1, windows[59].clone()) };
+        let predictor = Predictor::new(&trained.artifact).expect("a predictor");
+        predictor.compile(&snapshot).pod_cpu(&pod(Some("other"), None)).map_or(0.0, f64::from)
+    };
+    let used = windows[59].nodes[0].cpu_used_millicores.map_or(0.0, f64::from);
+    assert!((asked(20, 1_000.0) - used / 20.0).abs() < 1e-9, "{used} of 20 cores");
+    assert_eq!(asked(19, 1_000.0), 1_000.0, "too few to tell");
+    assert_eq!(asked(20, 10.0), 1_000.0, "never more than asked for");
+    assert_eq!(asked(20, 1e6), 200.0, "never less than a fifth");
+
     let joules = predictions.joules_per_request(&"node-0".into(), &"search.hotel.svc.cluster.local".into());
     assert!(joules.is_some_and(|joules| joules.mid.get() > 0.0));
 }

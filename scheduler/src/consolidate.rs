@@ -94,7 +94,8 @@ pub fn advise(view: &View, assumed: &[Load]) -> Advice {
         papers[at].is_emptied = true;
         for (to, load) in moves {
             papers[to].extra += load;
-            papers[to].watts = papers[to].model.watts(milli(papers[to].extra)).map_or(f64::NAN, |watts| watts.mid.get());
+            papers[to].watts =
+                papers[to].model.watts(milli(papers[to].extra)).map_or(f64::NAN, |watts| watts.mid.get());
         }
         advice.saved_watts += emptied.saved_watts;
         advice.nodes.push(emptied);

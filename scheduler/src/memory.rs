@@ -115,7 +115,7 @@ mod tests {
         let (start, end) = (Timestamp(at * 15_000), Timestamp((at + 1) * 15_000));
         let window =
             Window { start, end, nodes: nodes.iter().map(node).collect(), services: Vec::new(), edges: Vec::new() };
-        ClusterSnapshot { version: 1, taken: end, window, placements: Vec::new() }
+        ClusterSnapshot { taken: end, ..ClusterSnapshot::of(1, window) }
     }
 
     #[test]

@@ -6,13 +6,12 @@
 mod hints;
 mod json;
 mod owner;
-mod quantity;
 mod requests;
 
 use wattle_contract::{PodKey, PodRequest, ServiceName};
 
 pub use hints::{OBJECTIVE, SLO_P95_MS, WEIGHT_ENERGY, WEIGHT_LATENCY};
-pub use quantity::{Rounded, parse_quantity};
+pub use wattle_contract::{Rounded, parse_quantity};
 
 use json::PodJson;
 

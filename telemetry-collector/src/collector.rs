@@ -18,6 +18,7 @@ use wattle_contract::{ClusterSnapshot, Joules, NodeName};
 
 use crate::config::Config;
 use crate::discover::Pool;
+use crate::kubernetes::Kubernetes;
 use crate::metrics::Metrics;
 use crate::publish::{Published, Publisher};
 use crate::receive::intake::{Intake, now};
@@ -128,8 +129,12 @@ impl Collector {
 
         let (sender, snapshots) = watch::channel(None);
         let published = Arc::new(Mutex::new(Published::default()));
-        let publisher = Publisher::open(intake.clone(), config.clone(), sender, published.clone()).await?;
         let mut tasks = JoinSet::new();
+        let kubernetes = match config.kubernetes {
+            true => Kubernetes::watch(config.kubeconfig.clone(), &intake.metrics, &mut tasks, &shutdown),
+            false => Kubernetes::default(),
+        };
+        let publisher = Publisher::open(intake.clone(), config.clone(), kubernetes, sender, published.clone()).await?;
         tasks.spawn(publisher.run(shutdown.clone()));
         tasks.spawn(writer.run(shutdown.clone()));
         tasks.spawn(write_graph(intake.clone(), shutdown.clone()));

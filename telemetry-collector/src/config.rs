@@ -4,6 +4,7 @@ mod scrape;
 mod written;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wattle_contract::{MachineFacts, NodeName};
@@ -45,6 +46,10 @@ pub struct Config {
     pub search_attributes: Vec<String>,
     /// Recording and alerting rules.
     pub rules: RuleConfig,
+    /// Whether nodes, pods and autoscalers are watched in Kubernetes.
+    pub kubernetes: bool,
+    /// How to reach the cluster then; without it as the pod that this is, or as `kubectl` would.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -63,6 +68,8 @@ impl Default for Config {
             query: QueryLimits::default(),
             search_attributes: SEARCH_ATTRIBUTES.split_whitespace().map(str::to_owned).collect(),
             rules: RuleConfig::default(),
+            kubernetes: false,
+            kubeconfig: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 mod board;
 mod file;
-mod kubernetes;
+pub(crate) mod kubernetes;
 mod relabel;
 mod target;
 

@@ -21,6 +21,7 @@ mod error;
 mod graph;
 pub mod history;
 mod import;
+mod kubernetes;
 mod metrics;
 #[doc(hidden)]
 pub mod probe;

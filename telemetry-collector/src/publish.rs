@@ -15,6 +15,7 @@ use crate::catalog;
 use crate::config::Config;
 use crate::graph::edge::{self, Rollups, Table};
 use crate::graph::report;
+use crate::kubernetes::Kubernetes;
 use crate::receive::intake::{Intake, now};
 use crate::window::{self, Inputs};
 
@@ -41,6 +42,7 @@ struct Computed {
 pub(crate) struct Publisher {
     intake: Intake,
     config: Arc<Config>,
+    kubernetes: Kubernetes,
     sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
     published: Arc<Mutex<Published>>,
     version: u64,
@@ -57,12 +59,14 @@ impl Publisher {
     pub(crate) async fn open(
         intake: Intake,
         config: Arc<Config>,
+        kubernetes: Kubernetes,
         sender: watch::Sender<Option<Arc<ClusterSnapshot>>>,
         published: Arc<Mutex<Published>>,
     ) -> Result<Self, Error> {
         let mut this = Self {
             intake,
             config,
+            kubernetes,
             sender,
             published,
             version: 0,
@@ -74,7 +78,8 @@ impl Publisher {
             (this.version, this.newest, this.rolled_up) = (version, window.start.0, window.start.0);
             let placements = this.compute(window.start.0).await?.map(|computed| computed.placements);
             let placements = placements.unwrap_or_default();
-            let snapshot = window::snapshot(version, now(), window, placements);
+            let mut snapshot = window::snapshot(version, now(), window, placements);
+            this.kubernetes.tell(&mut snapshot);
             this.sender.send_replace(Some(Arc::new(snapshot)));
         }
         // An orderly end cuts samples into chunks before their window closes: no journal row tells of it any more.
@@ -123,6 +128,7 @@ impl Publisher {
         let Some(Computed { mut window, placements, traffic }) = self.compute(start).await? else { return Ok(()) };
         let (graph, _) = report::both(&self.intake, window.end.0 - report::RECENT_MS, window.end.0, now()).await?;
         graph.complete(&mut window.edges);
+        self.kubernetes.complete(&mut window);
         let stored = self.intake.store.windows(Timestamp(start), Timestamp(start + 1)).await?;
         if stored.first().is_some_and(|stored| is_same(stored, &window)) {
             return Ok(());
@@ -134,7 +140,8 @@ impl Publisher {
         self.intake.metrics.windows.inc();
         if start >= self.newest {
             self.newest = start;
-            let snapshot = window::snapshot(self.version, now(), window, placements);
+            let mut snapshot = window::snapshot(self.version, now(), window, placements);
+            self.kubernetes.tell(&mut snapshot);
             self.sender.send_replace(Some(Arc::new(snapshot)));
         }
         Ok(())

@@ -78,7 +78,7 @@ pub(crate) const fn snapshot(
     window: Window,
     placements: Vec<PodPlacement>,
 ) -> ClusterSnapshot {
-    ClusterSnapshot { version, taken, window, placements }
+    ClusterSnapshot { version, taken, window, placements, workloads: Vec::new() }
 }
 
 #[cfg(test)]

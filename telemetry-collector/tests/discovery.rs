@@ -197,6 +197,74 @@ async fn targets(address: &str, pool: &str, count: usize) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn snapshots_say_what_kubernetes_says_of_the_cluster() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start().await;
+    cluster.fill();
+    let node = json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n-1", "uid": "n-1", "resourceVersion": "1"},
+        "status": {"capacity": {"cpu": "8", "memory": "32Gi"}}});
+    cluster.set("nodes", vec![node]);
+    let scaler = json!({"kind": "HorizontalPodAutoscaler", "apiVersion": "autoscaling/v2",
+        "metadata": {"name": "hpa", "namespace": "shop", "uid": "h", "resourceVersion": "3"},
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "front"}, "minReplicas": 2, "maxReplicas": 9},
+        "status": {"currentReplicas": 3, "desiredReplicas": 4}});
+    cluster.set("horizontalpodautoscalers", vec![scaler.clone()]);
+    let config = Config {
+        store_url: sqlite(dir.path()),
+        kubernetes: true,
+        kubeconfig: Some(cluster.kubeconfig(dir.path())),
+        window: std::time::Duration::from_secs(1),
+        window_lag: std::time::Duration::ZERO,
+        ..Config::default()
+    };
+    let running = start(config).await;
+    let snapshots = running.collector.snapshots();
+    // A window for each second, and what its snapshot says once it is as expected.
+    let until_so = async |what: &str, is_so: &dyn Fn(&wattle_contract::ClusterSnapshot) -> bool| {
+        until(what, async || {
+            let at = common::now_ms();
+            let labels = vec![("__name__", "kepler_node_cpu_usage_ratio"), ("node_name", "n-1")];
+            common::write(&running.api, &[(labels, vec![(at, 0.5)])]).await;
+            snapshots.borrow().as_ref().filter(|snapshot| is_so(snapshot)).cloned()
+        })
+        .await
+    };
+
+    let first = until_so("both pods", &|snapshot| snapshot.placements.len() == 2).await;
+    let of = |name: &str| first.placements.iter().find(|placed| &*placed.pod.name == name).expect("a running pod");
+    assert_eq!(of("front-1").workload, Some("front".into()));
+    assert_eq!(of("bare").node.as_str(), "n-1");
+    let capacity = first.window.nodes[0].machine.cpu_capacity_millicores;
+    assert_eq!(capacity, wattle_contract::Millicores::new(8_000.0), "no exporter told it");
+    let scale = &first.workloads[0];
+    assert_eq!((scale.workload.as_str(), scale.min_replicas, scale.max_replicas), ("front", 2, 9));
+    assert_eq!((scale.current_replicas, scale.desired_replicas), (Some(3), Some(4)));
+
+    let mut moved = cluster::pod("late", "10.1.0.7", &json!({}));
+    moved["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1500m"}, "limits": {"cpu": "2"}});
+    cluster.say("pods", "ADDED", moved).await;
+    cluster.say("pods", "DELETED", cluster::pod("bare", "10.1.0.3", &json!({}))).await;
+    cluster.say("horizontalpodautoscalers", "DELETED", scaler).await;
+    let then = until_so("what changed", &|snapshot| {
+        let names: Vec<_> = snapshot.placements.iter().map(|placed| &*placed.pod.name).collect();
+        names == ["front-1", "late"] && snapshot.workloads.is_empty()
+    });
+    let then = then.await;
+    let late = then.placements[1].resources;
+    assert_eq!(late.cpu_request_millicores, wattle_contract::Millicores::new(1_500.0));
+    assert_eq!(
+        (late.cpu_limit_millicores, late.memory_request_bytes),
+        (wattle_contract::Millicores::new(2_000.0), None)
+    );
+
+    cluster.set("pods", vec![cluster::pod("again", "10.1.0.8", &json!({}))]);
+    cluster.expire("pods").await;
+    until_so("the new list", &|snapshot| snapshot.placements.iter().map(|placed| &*placed.pod.name).eq(["again"]))
+        .await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kubernetes_gives_the_targets_and_labels_that_prometheus_finds() {
     let dir = tempfile::tempdir().expect("a folder");
     let cluster = Arc::new(Cluster::start().await);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use wattle_contract::{
-    ClusterSnapshot, Edge, EnergySource, Joules, LatencyBracket, Millicores, Milliseconds, NodeName, NodeWindow,
-    PodPlacement, ServiceWindow, Timestamp, Watts, Window,
+    Bytes, ClusterSnapshot, Edge, EnergySource, Joules, LatencyBracket, Millicores, Milliseconds, NodeName, NodeWindow,
+    PodPlacement, PodResources, ServiceWindow, Timestamp, Watts, Window,
 };
 
 use crate::app::Drawn;
@@ -121,6 +121,7 @@ impl Observer {
             taken: end,
             window,
             placements: placements(cluster),
+            workloads: Vec::new(),
         });
         if self.late.front().is_some_and(|oldest| end.since(oldest.taken) >= self.faults.stale) {
             return self.late.pop_front();
@@ -217,9 +218,6 @@ fn edges(plan: &Plan, truth: &Truth<'_>) -> Vec<Edge> {
 }
 
 fn placements(cluster: &Cluster<'_>) -> Vec<PodPlacement> {
-    if cluster.plan.app.is_none() {
-        return Vec::new();
-    }
     let on = |(at, node): (usize, &crate::cluster::Node)| {
         let name: NodeName = cluster.plan.nodes[at].0.clone();
         node.pods.iter().map(|pod| (*pod, name.clone())).collect::<Vec<_>>()
@@ -233,8 +231,14 @@ fn placements(cluster: &Cluster<'_>) -> Vec<PodPlacement> {
             let about = &cluster.plan.pods[pod];
             PodPlacement {
                 pod: about.key.clone(),
-                workload: Some(cluster.plan.workloads[about.workload].clone()),
+                // Pods of a recording belong to nothing that is known.
+                workload: cluster.plan.app.is_some().then(|| cluster.plan.workloads[about.workload].clone()),
                 node,
+                resources: PodResources {
+                    cpu_request_millicores: Millicores::new(about.asks.cpu_milli as f64),
+                    memory_request_bytes: u64::try_from(about.asks.memory).ok().map(Bytes),
+                    ..PodResources::default()
+                },
             }
         })
         .collect();

@@ -93,6 +93,8 @@ pub(crate) async fn start(
             kepler: settings.collector.kepler_aliases.then_some(KEPLER_EVERY),
             alertmanager: settings.collector.alertmanager.clone(),
         },
+        kubernetes: settings.collector.kubernetes,
+        kubeconfig: None,
     };
     Collector::start(config, listeners, registry, shutdown)
         .await

@@ -86,6 +86,9 @@ section! {
         scrape: ScrapeJobs = "";
         /// Prometheus configurations whose `scrape_configs` are scraped too.
         scrape_config_files: Vec<PathBuf> = "";
+        /// Whether nodes, pods and autoscalers are watched in Kubernetes, for what the measurements do not tell: sizes of
+        /// nodes, requests and limits, owners, bounds of autoscalers.
+        kubernetes: bool = "false";
         /// What is known of the nodes' hardware: a list of `{node, class, cores, tdp_watts, idle_watts, …}`.
         machines: MachineList = "";
     }

@@ -67,8 +67,7 @@ fn predicted(decisions: Vec<Decision>, windows: &[Window], predictor: &Predictor
             continue;
         }
         if compiled.as_ref().is_none_or(|(end, _): &(Timestamp, _)| *end != window.end) {
-            let snapshot =
-                ClusterSnapshot { version: 0, taken: window.end, window: window.clone(), placements: Vec::new() };
+            let snapshot = ClusterSnapshot::of(0, window.clone());
             compiled = Some((window.end, predictor.compile(&snapshot)));
         }
         if let Some((_, predictions)) = &compiled {

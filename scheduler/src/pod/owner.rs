@@ -8,18 +8,7 @@ use super::json::MetadataJson;
 pub(super) fn workload(metadata: &MetadataJson<'_>) -> Option<WorkloadName> {
     let owners = &metadata.owner_references;
     let owner = owners.iter().find(|owner| owner.controller == Some(true)).or_else(|| owners.first())?;
-    let name: &str = &owner.name;
-    let name = match owner.kind.as_ref() {
-        "ReplicaSet" => metadata
-            .labels
-            .get("pod-template-hash")
-            .and_then(|hash| name.strip_suffix(hash.as_str())?.strip_suffix('-'))
-            .or_else(|| without_suffix(name, is_template_hash))
-            .unwrap_or(name),
-        "Job" => without_suffix(name, is_scheduled_minute).unwrap_or(name),
-        _ => name,
-    };
-    (!name.is_empty()).then(|| name.into())
+    WorkloadName::of_owner(&owner.kind, &owner.name, metadata.labels.get("pod-template-hash").map(String::as_str))
 }
 
 /// Names the service by the first of the labels that Istio asks for the canonical service.
@@ -29,21 +18,6 @@ pub(super) fn service<'a>(metadata: &'a MetadataJson<'_>) -> Option<&'a str> {
         .find_map(|label| metadata.labels.get(*label))
         .map(String::as_str)
         .filter(|name| !name.is_empty())
-}
-
-fn without_suffix(name: &str, is_suffix: fn(&str) -> bool) -> Option<&str> {
-    let (base, suffix) = name.rsplit_once('-')?;
-    (!base.is_empty() && is_suffix(suffix)).then_some(base)
-}
-
-/// Kubernetes writes hashes in letters and digits that spell no words (`rand.SafeEncodeString`).
-fn is_template_hash(suffix: &str) -> bool {
-    (1..=10).contains(&suffix.len()) && suffix.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
-}
-
-/// A CronJob names its jobs after the scheduled time in minutes.
-fn is_scheduled_minute(suffix: &str) -> bool {
-    (8..=10).contains(&suffix.len()) && suffix.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

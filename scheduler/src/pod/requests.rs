@@ -1,16 +1,11 @@
-//! What a pod asks for in all, summed as kube-scheduler sums it.
-//!
-//! formula: max(sum of containers and sidecars, greatest init container with the sidecars started before it), replaced
-//! by the pod-level request where there is one, plus the runtime class's overhead.
-//! Source: k8s.io/component-helpers/resource `PodRequests`.
+//! What a pod asks for in all, summed as kube-scheduler sums it ([`pod_total`]).
 
 use std::collections::BTreeMap;
 
-use wattle_contract::{Bytes, Millicores};
+use wattle_contract::{Bytes, Millicores, Rounded, parse_quantity, pod_total};
 
 use super::Ignored;
-use super::json::{ContainerJson, QuantityText, SpecJson};
-use super::quantity::{Rounded, parse_quantity};
+use super::json::{QuantityText, SpecJson};
 
 pub(super) struct Requests {
     pub(super) cpu: Option<Millicores>,
@@ -34,36 +29,14 @@ fn total(spec: &SpecJson<'_>, resource: &'static str, to: Rounded, ignored: &mut
         quantity
     };
 
-    let mut running = None;
-    for container in &spec.containers {
-        running = add(running, asked(&container.resources.requests));
-    }
-    let mut sidecars = None;
-    let mut starting = None;
-    for container in &spec.init_containers {
-        let own = asked(&container.resources.requests);
-        let needed = add(sidecars, own);
-        if is_sidecar(container) {
-            sidecars = needed;
-        }
-        starting = starting.max(needed);
-    }
-    let of_containers = add(running, sidecars).max(starting);
+    let containers: Vec<_> = spec.containers.iter().map(|container| asked(&container.resources.requests)).collect();
+    let init: Vec<_> = spec
+        .init_containers
+        .iter()
+        .map(|container| (asked(&container.resources.requests), container.restart_policy.as_deref() == Some("Always")))
+        .collect();
     let of_pod = spec.resources.as_ref().and_then(|resources| asked(&resources.requests));
-    let base = of_pod.or(of_containers)?;
-    add(Some(base), asked(&spec.overhead))
-}
-
-fn is_sidecar(container: &ContainerJson<'_>) -> bool {
-    container.restart_policy.as_deref() == Some("Always")
-}
-
-const fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (Some(known), None) | (None, Some(known)) => Some(known),
-        (None, None) => None,
-    }
+    pod_total(containers, init, of_pod, asked(&spec.overhead))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ pub(crate) fn window(at: i64, extra_nodes: usize) -> Window {
 
 pub(crate) fn snapshot(at: i64, extra_nodes: usize) -> ClusterSnapshot {
     let window = window(at, extra_nodes);
-    ClusterSnapshot { version: at as u64, taken: window.end, window, placements: Vec::new() }
+    ClusterSnapshot::of(at as u64, window)
 }
 
 /// A model trained once on a hundred such windows.

@@ -10,7 +10,7 @@ mod pod;
 mod service;
 mod slices;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use super::{Found, Source};
 /// How long changes are gathered before targets are made anew.
 const GATHER: Duration = Duration::from_millis(500);
 /// How long after a failure a client is made anew.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is made a target of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -78,18 +78,6 @@ pub struct KubernetesDiscovery {
 }
 
 impl KubernetesDiscovery {
-    async fn client(&self) -> Result<Client, String> {
-        let config = match &self.kubeconfig {
-            None => kube::Config::infer().await.map_err(|error| error.to_string())?,
-            Some(path) => {
-                let read = kube::config::Kubeconfig::read_from(path).map_err(|error| error.to_string())?;
-                let options = kube::config::KubeConfigOptions::default();
-                kube::Config::from_custom_kubeconfig(read, &options).await.map_err(|error| error.to_string())?
-            }
-        };
-        Client::try_from(config).map_err(|error| error.to_string())
-    }
-
     fn watcher(&self, role: Role) -> watcher::Config {
         let mut config = watcher::Config::default();
         if let Some(selector) = self.selectors.iter().find(|selector| selector.role == role) {
@@ -104,11 +92,24 @@ impl KubernetesDiscovery {
     }
 }
 
+/// Gives a client for a kubeconfig; without one as the pod that this is, or as `kubectl` would.
+pub(crate) async fn client(kubeconfig: Option<&Path>) -> Result<Client, String> {
+    let config = match kubeconfig {
+        None => kube::Config::infer().await.map_err(|error| error.to_string())?,
+        Some(path) => {
+            let read = kube::config::Kubeconfig::read_from(path).map_err(|error| error.to_string())?;
+            let options = kube::config::KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(read, &options).await.map_err(|error| error.to_string())?
+        }
+    };
+    Client::try_from(config).map_err(|error| error.to_string())
+}
+
 /// Watches until nobody wants to know.
 pub(super) async fn watch(discovery: KubernetesDiscovery, source: Source) {
     let source = Arc::new(source);
     let client = loop {
-        match discovery.client().await {
+        match client(discovery.kubeconfig.as_deref()).await {
             Ok(client) => break client,
             Err(error) => source.failed("kubernetes", &format!("no way to the API server: {error}")),
         }

@@ -104,7 +104,8 @@ impl Pods {
 
     /// Gives where each pod is, ordered by pod.
     pub(super) fn placements(self) -> Vec<PodPlacement> {
-        let place = |(pod, at): (PodKey, Pod)| PodPlacement { pod, workload: at.workload, node: at.node };
+        let place =
+            |(pod, at): (PodKey, Pod)| PodPlacement { workload: at.workload, ..PodPlacement::new(pod, at.node) };
         self.pods.into_iter().map(place).collect()
     }
 }

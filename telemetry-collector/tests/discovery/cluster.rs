@@ -16,12 +16,13 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 /// Resources by what a list of them is called and the version of their API.
-const KINDS: [(&str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str); 6] = [
     ("nodes", "NodeList", "v1"),
     ("pods", "PodList", "v1"),
     ("services", "ServiceList", "v1"),
     ("endpoints", "EndpointsList", "v1"),
     ("endpointslices", "EndpointSliceList", "discovery.k8s.io/v1"),
+    ("horizontalpodautoscalers", "HorizontalPodAutoscalerList", "autoscaling/v2"),
 ];
 
 #[derive(Default)]
@@ -45,6 +46,7 @@ impl Cluster {
         let routes = Router::new()
             .route("/api/v1/{resource}", get(answer))
             .route("/apis/discovery.k8s.io/v1/{resource}", get(answer))
+            .route("/apis/autoscaling/v2/{resource}", get(answer))
             .with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { shared, address }

@@ -46,6 +46,39 @@ pub fn parse_quantity(text: &str, to: Rounded) -> Option<u64> {
     u64::try_from(value).ok().filter(|value| i64::try_from(*value).is_ok())
 }
 
+/// Sums what the parts of a pod ask for of one resource, as kube-scheduler sums it; `None` when nobody asks for any.
+///
+/// `init` tells of each init container, in their order, what it asks for and whether it is a sidecar (it goes on running).
+/// formula: max(sum of containers and sidecars, greatest init container with the sidecars started before it), replaced
+/// by the pod-level value where there is one, plus the runtime class's overhead.
+/// Source: k8s.io/component-helpers/resource `PodRequests`.
+pub fn pod_total(
+    containers: impl IntoIterator<Item = Option<u64>>,
+    init: impl IntoIterator<Item = (Option<u64>, bool)>,
+    of_pod: Option<u64>,
+    overhead: Option<u64>,
+) -> Option<u64> {
+    let running = containers.into_iter().fold(None, add);
+    let (mut sidecars, mut starting) = (None, None);
+    for (own, is_sidecar) in init {
+        let needed = add(sidecars, own);
+        if is_sidecar {
+            sidecars = needed;
+        }
+        starting = starting.max(needed);
+    }
+    let of_containers = add(running, sidecars).max(starting);
+    add(Some(of_pod.or(of_containers)?), overhead)
+}
+
+const fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (Some(known), None) | (None, Some(known)) => Some(known),
+        (None, None) => None,
+    }
+}
+
 /// Gives the powers of two and of ten of a suffix.
 fn powers(suffix: &str) -> Option<(u32, i32)> {
     Some(match suffix {
