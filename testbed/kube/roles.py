@@ -13,16 +13,22 @@ def http_get(port, path, context=None):
 
 class Collector:
     """A collector that scrapes the machines: windows of a second, so that a test learns in half a minute."""
-    def __init__(self, wattle, folder, machines):
-        self.port, own, grpc, otlp = free_ports(4)
+    def __init__(self, wattle, folder, machines, plane=None):
+        """With a control plane it also watches Kubernetes."""
+        listeners = ["listen", "otlp_grpc", "otlp_http", "zipkin", "jaeger_http", "jaeger_grpc"]
+        own, *ports = free_ports(1 + len(listeners))
+        self.port = ports[0]
+        self.env = {"KUBECONFIG": plane.kubeconfig} if plane else {}
+        os.makedirs(folder, exist_ok=True)
         self.data = os.path.join(folder, "data")
         config = os.path.join(folder, "collector.yaml")
         facts = [{"node": name, "class": kind, "cores": count, "cpu_capacity_millicores": count * 1000}
                  for name, (kind, count) in machines.nodes.items()]
         with open(config, "w") as f:
             json.dump({"general": {"data": self.data, "listen": "127.0.0.1:%d" % own},
-                       "collector": {"listen": "127.0.0.1:%d" % self.port, "otlp_grpc": "127.0.0.1:%d" % grpc,
-                                     "otlp_http": "127.0.0.1:%d" % otlp, "window": "1s", "window_lag": "1s",
+                       "collector": {**{name: "127.0.0.1:%d" % port for name, port in zip(listeners, ports)},
+                                     "window": "1s", "window_lag": "1s",
+                                     "kubernetes": bool(plane),
                                      "machines": facts,
                                      "scrape": [{"name": "kepler", "interval": "250ms", "timeout": "200ms",
                                                  "honor_labels": True,
@@ -31,12 +37,16 @@ class Collector:
         self.start()
 
     def start(self):
-        self.program = Program(self.folder, "collector", [self.wattle, "collector", "--config", self.config])
+        self.program = Program(self.folder, "collector", [self.wattle, "collector", "--config", self.config], self.env)
         until("the collector", lambda: http_get(self.port, "/-/ready")[0] == 200)
 
-    def windows(self):
+    def snapshot(self):
         status, text = http_get(self.port, "/api/v1/snapshot")
-        return json.loads(text)["version"] if status == 200 else 0
+        return json.loads(text) if status == 200 else None
+
+    def windows(self):
+        snapshot = self.snapshot()
+        return snapshot["version"] if snapshot else 0
 
     def after_windows(self, count):
         wanted = self.windows() + count

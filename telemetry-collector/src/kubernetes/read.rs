@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use k8s_openapi::api::core::v1::{Container, Node, Pod, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 use wattle_contract::{
@@ -65,10 +65,11 @@ fn resources(pod: &Pod) -> PodResources {
     };
     let limits = |name, to| {
         let limit = |container: &Container| amount(container.resources.as_ref()?.limits.as_ref()?, name, to);
-        let of_pod =
-            |of_pod: &k8s_openapi::api::core::v1::ResourceRequirements| amount(of_pod.limits.as_ref()?, name, to);
+        let of_pod = |of_pod: &ResourceRequirements| amount(of_pod.limits.as_ref()?, name, to);
         let spec = pod.spec.as_ref()?;
-        let has_all = spec.containers.iter().all(|container| limit(container).is_some());
+        let sidecars = spec.init_containers.iter().flatten().filter(|container| is_sidecar(container));
+        // One container without a limit that goes on running, and the pod has none.
+        let has_all = spec.containers.iter().chain(sidecars).all(|container| limit(container).is_some());
         let has_own = spec.resources.as_ref().and_then(of_pod).is_some();
         if has_all || has_own { total(pod, limit, of_pod, name, to) } else { None }
     };
@@ -83,18 +84,21 @@ fn resources(pod: &Pod) -> PodResources {
 fn total(
     pod: &Pod,
     of_container: impl Fn(&Container) -> Option<u64>,
-    of_pod: impl Fn(&k8s_openapi::api::core::v1::ResourceRequirements) -> Option<u64>,
+    of_pod: impl Fn(&ResourceRequirements) -> Option<u64>,
     name: &str,
     to: Rounded,
 ) -> Option<u64> {
     let spec = pod.spec.as_ref()?;
-    let is_sidecar = |container: &Container| container.restart_policy.as_deref() == Some("Always");
     pod_total(
         spec.containers.iter().map(&of_container),
         spec.init_containers.iter().flatten().map(|container| (of_container(container), is_sidecar(container))),
         spec.resources.as_ref().and_then(of_pod),
         spec.overhead.as_ref().and_then(|overhead| amount(overhead, name, to)),
     )
+}
+
+fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
 }
 
 /// Gives an autoscaler's own name.
@@ -161,6 +165,16 @@ mod tests {
         let half = half.expect("on a node").resources;
         assert_eq!((half.cpu_request_millicores, half.cpu_limit_millicores), (cpu(250.0), None), "one has no limit");
         assert_eq!(half.memory_limit_bytes, None);
+        let mut sidecar = container(json!({}));
+        sidecar["restartPolicy"] = "Always".into();
+        let limited = container(json!({"cpu": "1"}));
+        let beside = pod(&json!({"nodeName": "n", "containers": [limited], "initContainers": [sidecar]}));
+        let beside = placement(&beside).expect("on a node").resources;
+        assert_eq!(
+            (beside.cpu_request_millicores, beside.cpu_limit_millicores),
+            (cpu(500.0), None),
+            "the sidecar has none"
+        );
         assert_eq!(placement(&pod(&json!({"containers": []}))), None, "without a node");
     }
 }
