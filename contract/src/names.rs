@@ -135,3 +135,24 @@ impl fmt::Display for PodKey {
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workload_is_what_made_the_owner() {
+        for (kind, owner, hash, workload) in [
+            ("ReplicaSet", "web-server-6b9f7c4d5", None, Some("web-server")),
+            ("ReplicaSet", "web-abc123", Some("abc123"), Some("web")),
+            ("ReplicaSet", "web-blue", None, Some("web-blue")),
+            ("ReplicaSet", "plain", None, Some("plain")),
+            ("StatefulSet", "db", None, Some("db")),
+            ("Job", "backup-28934567", None, Some("backup")),
+            ("Job", "import", None, Some("import")),
+            ("Node", "", None, None),
+        ] {
+            assert_eq!(WorkloadName::of_owner(kind, owner, hash), workload.map(Into::into), "{owner}");
+        }
+    }
+}

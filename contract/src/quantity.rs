@@ -148,6 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn init_containers_run_one_by_one_and_sidecars_stay() {
+        let of = |containers: &[u64], init: &[(u64, bool)]| {
+            let init = init.iter().map(|(asked, is_sidecar)| (Some(*asked), *is_sidecar));
+            pod_total(containers.iter().map(|asked| Some(*asked)), init, None, None)
+        };
+        assert_eq!(of(&[1_000], &[(500, false), (3_000, false)]), Some(3_000));
+        assert_eq!(of(&[1_000], &[(200, true), (500, false)]), Some(1_200));
+        assert_eq!(of(&[1_000], &[(200, true), (2_000, false)]), Some(2_200));
+        assert_eq!(pod_total([Some(3)], [], Some(4), Some(1)), Some(5), "the pod's own value counts, and the overhead");
+        assert_eq!(pod_total([None], [], None, Some(1)), None, "overhead alone asks for nothing");
+    }
+
+    #[test]
     fn what_is_no_quantity_is_none() {
         for text in [
             "", "m", ".", "-1", "1.2.3", "1 ", " 1", "1mi", "1KI", "1e", "1e+", "1e1.5", "0x10", "NaN", "1e999", "9Ei",

@@ -49,18 +49,14 @@ mod tests {
     }
 
     #[test]
-    fn init_containers_run_one_by_one_and_sidecars_stay() {
-        let container = |cpu: &str, more: &str| format!(r#"{{"resources":{{"requests":{{"cpu":"{cpu}"}}}}{more}}}"#);
-        let always = r#","restartPolicy":"Always""#;
-        let spec = |init: &[String], more: &str| {
-            format!(r#"{{"containers":[{}],"initContainers":[{}]{more}}}"#, container("1", ""), init.join(","))
-        };
+    fn every_part_that_asks_is_counted() {
+        let asks = |cpu: &str| format!(r#"{{"resources":{{"requests":{{"cpu":"{cpu}"}}}}}}"#);
+        let sidecar = r#"{"resources":{"requests":{"cpu":"200m"}},"restartPolicy":"Always"}"#;
+        let with = |more: &str| cpu(&format!(r#"{{"containers":[{}]{more}}}"#, asks("1")));
 
-        assert_eq!(cpu(&spec(&[container("500m", ""), container("3", "")], "")), Some(3000.0));
-        assert_eq!(cpu(&spec(&[container("200m", always), container("500m", "")], "")), Some(1200.0));
-        assert_eq!(cpu(&spec(&[container("200m", always), container("2", "")], "")), Some(2200.0));
-        assert_eq!(cpu(&spec(&[container("3", "")], r#","overhead":{"cpu":"100m"}"#)), Some(3100.0));
-        assert_eq!(cpu(&spec(&[], r#","resources":{"requests":{"cpu":"4"}}"#)), Some(4000.0));
+        assert_eq!(with(&format!(r#","initContainers":[{sidecar},{}]"#, asks("2"))), Some(2200.0));
+        assert_eq!(with(r#","overhead":{"cpu":"100m"}"#), Some(1100.0));
+        assert_eq!(with(r#","resources":{"requests":{"cpu":"4"}}"#), Some(4000.0));
         assert_eq!(cpu(r#"{"containers":[{}],"overhead":{"cpu":"1"}}"#), None);
     }
 }
